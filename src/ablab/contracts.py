@@ -1,0 +1,115 @@
+"""What the rooms promise each other. The engine and the study know a task only through these.
+
+Splits --(epoch, index)--> sample --collate--> batch --step----> Step(loss, parts)
+                                                     --predict-> predictions --Meter--> items --> scores
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from ablab.recipe import Recipe
+    from ablab.streams import Key
+
+Items = dict[str, np.ndarray]  # per-image evidence, as named columns
+Settings = dict[str, float]  # what was chosen on validation: {"threshold": 0.31}
+Batch = dict[str, Any]  # "images" and whatever the task needs; tensors are moved to the device, the rest is kept
+
+
+class SampleSet(Protocol):
+    """One split. Indexed by (epoch, index), so that nothing is ever set on a loader worker (trap 16)."""
+
+    ids: Sequence[str]
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, key: tuple[int, int]) -> Any: ...
+
+
+@dataclass(frozen=True)
+class Splits:
+    """A data set, split. `train` augments; `validation` and `test` do not.
+
+    `manifest` is a fingerprint of everything that could change a result: file names, sizes, boxes, classes.
+    `notes` says what was left out, in sentences for the user.
+    """
+
+    train: SampleSet
+    validation: SampleSet
+    test: SampleSet
+    classes: tuple[str, ...]
+    manifest: str
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Step:
+    """One forward pass in training: `loss` is a scalar with gradient; `parts` are detached scalars to plot."""
+
+    loss: Tensor
+    parts: dict[str, Tensor]
+
+
+class Meter(Protocol):
+    """From predictions to scores, in two steps: match once, then score as often as wanted."""
+
+    def update(self, predictions: Sequence[Any], truth: Sequence[Any]) -> None:
+        """Take one batch: one prediction and one truth an image."""
+
+    def items(self) -> Items:
+        """Per-image evidence of everything seen so far."""
+
+    def choose(self, items: Items) -> Settings:
+        """Thresholds, chosen on the split that `items` comes from."""
+
+    def score(self, items: Items, settings: Settings, weights: np.ndarray | None = None) -> dict[str, np.ndarray]:
+        """Every metric under image weights (B, images): {name: (B,)}. No weights means one row of ones."""
+
+    def curves(self, items: Items, settings: Settings) -> dict[str, Any]:
+        """Curves to draw, as plain lists: {"pr": ..., "f1": ...}."""
+
+
+@dataclass(frozen=True)
+class Panel:
+    """A picture for the report: PNG bytes, its title and a sentence."""
+
+    title: str
+    caption: str
+    png: bytes = field(repr=False)
+
+
+class Task(Protocol):
+    """A task bound to one recipe."""
+
+    recipe: Recipe
+
+    def build(self) -> nn.Module:
+        """The baseline network, drawn from torch's current generator."""
+
+    def data(self, key: Key) -> Splits:
+        """The data; augmentation draws from streams that begin with `key`, which is (study, seed)."""
+
+    def collate(self, samples: Sequence[Any]) -> Batch:
+        """Samples to a batch. `batch["ids"]` are the sample ids, `batch["truth"]` is what the meter wants."""
+
+    def step(self, model: nn.Module, batch: Batch) -> Step:
+        """Forward and criterion."""
+
+    def predict(self, model: nn.Module, batch: Batch) -> Sequence[Any]:
+        """One prediction an image, in the image's own coordinates."""
+
+    def meter(self) -> Meter:
+        """A fresh meter."""
+
+    def example(self) -> Tensor:
+        """An input that the network accepts, for probing: the smallest that is representative."""
+
+    def panels(self, before: Mapping[str, Items], after: Mapping[str, Items], split: str) -> Sequence[Panel]:
+        """What a change fixed and what it broke, judged on the evidence of two runs."""

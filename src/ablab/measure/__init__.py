@@ -1,0 +1,1 @@
+"""Parameters, FLOPs, latency, memory, and the one place that seeds torch."""

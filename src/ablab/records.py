@@ -1,0 +1,198 @@
+"""What a run leaves behind, and its files on disk.
+
+STUDY/
+  study.json                  what is asked, frozen before the first run
+  plan.json                   every arm's sites, cost and pre-flight notes
+  runs/ARM/SEED-FINGERPRINT/
+    record.json               written last and at once: a folder without it is an unfinished run
+    curves.csv                one row an epoch
+    items-validation.npz      per-image evidence
+    weights.safetensors
+  verdicts.json  final.json   what `judge` says; the one reading of test
+  panels/  report/
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from ablab.errors import StoreError
+
+Status = Literal["done", "failed", "diverged"]
+
+
+@dataclass(frozen=True)
+class RunKey:
+    """Which run: an arm of a study under a seed, and the fingerprint of all that could change its result."""
+
+    study: str
+    arm: str
+    seed: int
+    fingerprint: str
+
+    @property
+    def folder(self) -> Path:
+        """Relative to the study's folder."""
+        return Path("runs") / slug(self.arm) / f"{self.seed}-{self.fingerprint}"
+
+
+@dataclass(frozen=True)
+class SiteReport:
+    """One place that surgery changed: shapes are (B, C, H, W) as probed, counts are gained ones."""
+
+    name: str
+    op: str
+    old: str
+    new: str
+    input_shape: tuple[int, ...]
+    output_shape: tuple[int, ...]
+    parameters: int
+
+
+@dataclass(frozen=True)
+class EditReport:
+    """What surgery did to a network, and what it could not reach (functional calls in a `forward`, trap 8)."""
+
+    sites: tuple[SiteReport, ...] = ()
+    parameters: int = 0
+    flops: int = 0
+    unreached: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """The outcome of one run.
+
+    `scores` is {split: {metric: value}}; `settings` what was chosen on validation; `cost` holds `parameters`, `flops`,
+    `train_seconds`, `peak_memory_mb`; `error` is the last line of what failed.
+    """
+
+    key: RunKey
+    status: Status
+    scores: dict[str, dict[str, float]] = field(default_factory=dict)
+    settings: dict[str, float] = field(default_factory=dict)
+    cost: dict[str, float] = field(default_factory=dict)
+    edits: EditReport = EditReport()
+    batch_hash: str = ""
+    weights_loaded: float | None = None
+    environment: dict[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    error: str = ""
+
+
+def slug(name: str) -> str:
+    """A name as a folder: `a/a` becomes `a-a`."""
+    return "".join(c if c.isalnum() or c in "._+-" else "-" for c in name)
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all: a temporary file beside it, flushed to disk, then renamed.
+
+    Raises StoreError where the disk is full or the folder cannot be written.
+    """
+    temporary = ""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        umask = os.umask(0)
+        os.umask(umask)
+        os.chmod(temporary, 0o666 & ~umask)
+        os.replace(temporary, path)
+    except OSError as error:
+        if temporary:
+            Path(temporary).unlink(missing_ok=True)
+        raise StoreError(f"cannot write {path}: {error.strerror or error}; what was finished before is kept") from None
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write JSON whole or not at all. NaN becomes null, so that any reader can read it."""
+    text = json.dumps(_plain(value), indent=1, ensure_ascii=False, allow_nan=False)
+    write_bytes(path, (text + "\n").encode())
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple | set):
+        return [_plain(v) for v in value]
+    if hasattr(value, "__dataclass_fields__"):
+        return _plain(asdict(value))
+    if isinstance(value, np.ndarray):
+        return _plain(value.tolist())
+    if isinstance(value, float | np.floating):
+        return float(value) if np.isfinite(value) else None
+    if isinstance(value, np.integer | np.bool_):
+        return value.item()
+    if isinstance(value, Path):
+        return str(value)
+    return value
+
+
+def read_json(path: Path) -> Any:
+    """Read JSON; StoreError names a file that is missing or damaged."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise StoreError(f"no file {path}") from None
+    except (OSError, ValueError) as error:
+        raise StoreError(f"{path} is damaged: {error}; move it away and run again") from None
+
+
+def write_items(path: Path, items: Mapping[str, np.ndarray]) -> None:
+    """Write per-image evidence, compressed, without pickles."""
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, allow_pickle=False, **items)
+    write_bytes(path, buffer.getvalue())
+
+
+def read_items(path: Path) -> dict[str, np.ndarray]:
+    """Read per-image evidence; pickles are refused."""
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return {name: archive[name] for name in archive.files}
+    except FileNotFoundError:
+        raise StoreError(f"no file {path}") from None
+    except (OSError, ValueError) as error:
+        raise StoreError(f"{path} is damaged: {error}; delete its folder and run again") from None
+
+
+def write_record(folder: Path, record: RunRecord) -> None:
+    """Write a run's record into its folder inside the study `folder`."""
+    write_json(folder / record.key.folder / "record.json", record)
+
+
+def read_record(path: Path) -> RunRecord:
+    """Read `record.json`; StoreError where it does not fit."""
+    data = read_json(path)
+    try:
+        data["key"] = RunKey(**data["key"])
+        edits = data.get("edits") or {}
+        sites = tuple(
+            SiteReport(**site | {n: tuple(site[n]) for n in ("input_shape", "output_shape")})
+            for site in edits.get("sites", ())
+        )
+        data["edits"] = EditReport(**edits | {"sites": sites, "unreached": tuple(edits.get("unreached", ()))})
+        data["notes"] = tuple(data.get("notes", ()))
+        return RunRecord(**data)
+    except (TypeError, KeyError) as error:
+        raise StoreError(
+            f"{path} is not a run record of this version: {error}; delete its folder and run again"
+        ) from None
+
+
+def read_records(folder: Path) -> list[RunRecord]:
+    """Every finished run of a study, in the order of their folders."""
+    return [read_record(path) for path in sorted(folder.glob("runs/*/*/record.json"))]

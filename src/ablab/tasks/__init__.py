@@ -1,0 +1,1 @@
+"""Tasks: one room each. The engine and the study know them only through `ablab.contracts`."""

@@ -1,0 +1,97 @@
+"""What detection speaks of, in numpy: annotations, truths and detections. Boxes are x1 y1 x2 y2 in pixels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Annotation:
+    """One image as annotated.
+
+    boxes (N, 4) float64 in pixels of the image, labels (N,) int64, difficult and crowd (N,) bool. `group` names what
+    is resampled together (a source photograph, a video).
+    """
+
+    id: str
+    path: Path
+    width: int
+    height: int
+    boxes: np.ndarray
+    labels: np.ndarray
+    difficult: np.ndarray
+    crowd: np.ndarray
+    group: str = ""
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What an image holds, for the meter. `area` (N,) is the object's (COCO's own where it has one); `ignore` (N,) marks
+    VOC's difficult objects: a detection on one is neither right nor wrong. Crowds may be matched many times."""
+
+    image: str
+    boxes: np.ndarray
+    labels: np.ndarray
+    area: np.ndarray
+    ignore: np.ndarray
+    crowd: np.ndarray
+
+    @staticmethod
+    def of(annotation: Annotation) -> Truth:
+        """The truth of an annotation, with box areas."""
+        boxes = annotation.boxes.reshape(-1, 4).astype(np.float64)
+        area = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
+        return Truth(annotation.id, boxes, annotation.labels, area, annotation.difficult, annotation.crowd)
+
+
+@dataclass(frozen=True)
+class Detections:
+    """What a detector says of one image: boxes (N, 4), scores (N,) falling, labels (N,)."""
+
+    boxes: np.ndarray
+    scores: np.ndarray
+    labels: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+
+@dataclass
+class Sample:
+    """One image on its way into a batch.
+
+    image (H, W, 3) uint8 RGB; boxes (N, 4) in its pixels; labels (N,). `scale` and `shift` (x, y) take the annotation's
+    pixels to this image's: x' = x * scale + shift; they mean nothing after augmentation. `truth` is in the annotation's
+    own pixels.
+    """
+
+    id: str
+    image: np.ndarray
+    boxes: np.ndarray
+    labels: np.ndarray
+    truth: Truth
+    size: tuple[int, int] = (0, 0)  # (H, W) of the annotated image
+    scale: float = 1.0
+    shift: tuple[float, float] = field(default=(0.0, 0.0))
+
+
+def area(boxes: np.ndarray) -> np.ndarray:
+    """(N, 4) -> (N,), never negative"""
+    sides = np.clip(boxes[:, 2:] - boxes[:, :2], 0, None)
+    return sides[:, 0] * sides[:, 1]
+
+
+def clip(boxes: np.ndarray, height: float, width: float) -> np.ndarray:
+    """Boxes cut at the image's border.  (N, 4) -> (N, 4)"""
+    return np.stack(
+        [
+            boxes[:, 0].clip(0, width),
+            boxes[:, 1].clip(0, height),
+            boxes[:, 2].clip(0, width),
+            boxes[:, 3].clip(0, height),
+        ],
+        axis=1,
+    )
