@@ -99,7 +99,7 @@ def parse(kind: type[C], data: Mapping[str, Any], where: str) -> C:
 def _explain(kind: type[Config], problem: Any, data: Any) -> str:
     path = ".".join(str(step) for step in problem["loc"])
     if problem["type"] == "extra_forbidden":
-        owner, words = _owner(kind, problem["loc"])
+        words = _words(kind, problem["loc"])
         return f"unknown key '{path}'{suggest(str(problem['loc'][-1]), words)}"
     if problem["type"] == "missing":
         return f"the key '{path}' is missing"
@@ -110,14 +110,14 @@ def _explain(kind: type[Config], problem: Any, data: Any) -> str:
     return f"{path}: {message} (got {problem['input']!r})" if path else message
 
 
-def _owner(kind: type[Config], loc: tuple[int | str, ...]) -> tuple[type[Config], list[str]]:
-    """The Config that refused the last key of `loc`, and its valid keys."""
+def _words(kind: type[Config], loc: tuple[int | str, ...]) -> list[str]:
+    """The valid keys of the Config that refused the last key of `loc`."""
     current = kind
     for step in loc[:-1]:
         field = current.model_fields.get(str(step))
         inner = next(_configs(field.annotation), None) if field else None
         current = inner or current
-    return current, list(current.model_fields)
+    return list(current.model_fields)
 
 
 def _configs(annotation: Any) -> Iterator[type[Config]]:

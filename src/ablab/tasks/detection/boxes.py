@@ -29,8 +29,11 @@ class Annotation:
 
 @dataclass(frozen=True)
 class Truth:
-    """What an image holds, for the meter. `area` (N,) is the object's (COCO's own where it has one); `ignore` (N,) marks
-    VOC's difficult objects: a detection on one is neither right nor wrong. Crowds may be matched many times."""
+    """What an image holds, for the meter.
+
+    `area` (N,) is the object's (COCO's own where it has one); `ignore` (N,) marks VOC's difficult objects: a detection
+    on one is neither right nor wrong. `crowd` (N,) marks COCO's crowds, which may be matched many times.
+    """
 
     image: str
     boxes: np.ndarray

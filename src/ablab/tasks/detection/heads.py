@@ -29,8 +29,7 @@ class AnchorHead(nn.Module):
         """Start objectness at about 8 objects in a 640-pixel image and classes at a share of 0.6 / C, so that the
         first steps are not spent on unlearning 0.5 (Lin et al. 2017, section 3.3)."""
         for conv, stride in zip(self.predict, self.strides, strict=True):
-            assert isinstance(conv, nn.Conv2d) and conv.bias is not None
-            bias = conv.bias.detach().view(self.anchors.shape[1], -1)
+            bias = conv.get_parameter("bias").detach().view(self.anchors.shape[1], -1)
             bias[:, 4] += math.log(8 / (640 / stride) ** 2)
             bias[:, 5:] += math.log(0.6 / (self.classes - 0.99999))
 
