@@ -1,0 +1,31 @@
+"""How sure: verdicts over paired seeds. numpy and scipy only; statistics, never training.
+
+from ablab.stats import judge
+judge({"baseline": {0: 0.50, 1: 0.52}, "frelu": {0: 0.53, 1: 0.54}}, "baseline", smallest_interesting=0.01)
+"""
+
+from ablab.stats.equivalence import equivalence_interval, equivalent
+from ablab.stats.multiplicity import holm, simultaneous_interval
+from ablab.stats.paired import Comparison, compare, critical_t, interval, pairing, sign_flip
+from ablab.stats.power import MOST_SEEDS, detection_power, fresh_seeds, seeds_needed, smallest_detectable
+from ablab.stats.verdicts import Verdict, judge
+
+__all__ = [
+    "MOST_SEEDS",
+    "Comparison",
+    "Verdict",
+    "compare",
+    "critical_t",
+    "detection_power",
+    "equivalence_interval",
+    "equivalent",
+    "fresh_seeds",
+    "holm",
+    "interval",
+    "judge",
+    "pairing",
+    "seeds_needed",
+    "sign_flip",
+    "simultaneous_interval",
+    "smallest_detectable",
+]
