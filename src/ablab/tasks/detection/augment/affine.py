@@ -1,0 +1,43 @@
+"""Rotation, zoom, shear and shift in one warp."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import cv2
+import numpy as np
+
+from ablab.tasks.detection.augment.letterbox import GREY
+from ablab.tasks.detection.augment.visible import visible
+from ablab.tasks.detection.boxes import Sample
+from ablab.tasks.detection.recipe import AugmentRecipe
+
+
+def affine(sample: Sample, size: tuple[int, int], settings: AugmentRecipe, rng: np.random.Generator) -> Sample:
+    """Warp about the image's centre, which goes to the centre of `size` (H, W), the size that comes out.
+
+    A box becomes the box around its four warped corners, cut at the border; boxes of which too little is left are
+    dropped (`visible`).
+    """
+    turn, zoom, shear_x, shear_y, *shift = rng.uniform(-1, 1, 6)
+    height, width = sample.image.shape[:2]
+    centre = np.array([width, height]) / 2
+    angle = np.radians(settings.degrees * turn)
+    rotation = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    slant = np.tan(np.radians(settings.shear * np.array([shear_x, shear_y])))
+    linear = np.array([[1, slant[0]], [slant[1], 1]]) @ rotation * (1 + settings.scale * zoom)
+    target = np.array(size[::-1]) * (0.5 + settings.translate * np.array(shift))
+    offset = target - linear @ centre
+    if size == (height, width) and np.allclose(linear, np.eye(2)) and np.allclose(offset, 0):
+        return sample
+    # Boxes are measured from pixel edges, OpenCV's indices from pixel centres: half a pixel in, half a pixel out.
+    matrix = np.column_stack([linear, offset + linear.sum(axis=1) / 2 - 0.5])
+    image = cv2.warpAffine(sample.image, matrix, size[::-1], flags=cv2.INTER_LINEAR, borderValue=(GREY, GREY, GREY))
+    boxes, kept = visible(_around(sample.boxes, linear, offset), (0, 0, size[1], size[0]))
+    return replace(sample, image=image, boxes=boxes[kept], labels=sample.labels[kept])
+
+
+def _around(boxes: np.ndarray, linear: np.ndarray, offset: np.ndarray) -> np.ndarray:
+    """The boxes around boxes' warped corners.  (N, 4), (2, 2), (2,) -> (N, 4)"""
+    corners = boxes[:, [0, 1, 2, 1, 2, 3, 0, 3]].reshape(-1, 4, 2) @ linear.T + offset  # (N, 4 corners, 2)
+    return np.concatenate([corners.min(axis=1), corners.max(axis=1)], axis=1)

@@ -1,0 +1,48 @@
+"""Fitting an image into a size with its aspect kept, and the way back."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import cv2
+import numpy as np
+
+from ablab.tasks.detection.boxes import Sample, clip
+
+GREY = 114  # what fills the empty parts of an image, as in YOLOv5
+
+
+def fit(sample: Sample, size: tuple[int, int]) -> Sample:
+    """Resize, up or down, to the largest image that fits into `size` (H, W), without padding.
+
+    The sides are rounded to whole pixels, but the scale is not: x' = x * scale holds for every pixel on both axes.
+    """
+    height, width = sample.image.shape[:2]
+    scale = min(size[0] / height, size[1] / width)
+    if scale == 1:
+        return sample
+    sides = round(width * scale), round(height * scale)
+    # With dsize given, OpenCV would stretch by the rounded sides; only an extreme strip, rounded to none, needs it.
+    dsize = None if min(sides) else (max(sides[0], 1), max(sides[1], 1))
+    method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    image = cv2.resize(sample.image, dsize, fx=scale, fy=scale, interpolation=method)
+    x, y = sample.shift
+    return replace(
+        sample, image=image, boxes=sample.boxes * scale, scale=sample.scale * scale, shift=(x * scale, y * scale)
+    )
+
+
+def letterbox(sample: Sample, size: tuple[int, int]) -> Sample:
+    """Fit an image into `size` (H, W), centred on grey, and record scale and shift.  The image is a new array."""
+    fitted = fit(sample, size)
+    height, width = fitted.image.shape[:2]
+    top, left = (size[0] - height) // 2, (size[1] - width) // 2
+    image = np.full((*size, 3), GREY, np.uint8)
+    image[top : top + height, left : left + width] = fitted.image
+    boxes = clip(fitted.boxes + np.array([left, top, left, top]), *size)
+    return replace(fitted, image=image, boxes=boxes, shift=(fitted.shift[0] + left, fitted.shift[1] + top))
+
+
+def restore(boxes: np.ndarray, scale: float, shift: tuple[float, float], size: tuple[int, int]) -> np.ndarray:
+    """Boxes (N, 4) of a letterboxed image in the pixels of the annotated image of `size` (H, W), cut at its border."""
+    return clip((boxes - np.tile(shift, 2)) / scale, *size)

@@ -1,0 +1,62 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from painting import centre, centroid, extent, painted, sample, scenes, sizes
+
+from ablab.tasks.detection.augment.letterbox import GREY, fit, letterbox, restore
+
+
+def test_hand_computed():
+    # 40 x 20 (W x H) into 80 x 80: scale 2, 40 rows of image with 20 rows of grey above and below.
+    out = letterbox(painted(20, 40, (4, 6, 10, 12)), (80, 80))
+    assert out.image.shape == (80, 80, 3)
+    assert out.scale == 2
+    assert out.shift == (0, 20)
+    np.testing.assert_array_equal(out.boxes, [[8, 32, 20, 44]])
+    assert (out.image[:20] == GREY).all()
+    assert (out.image[60:] == GREY).all()
+    np.testing.assert_array_equal(extent(out.image), [8, 32, 20, 44])
+
+
+@settings(max_examples=60, deadline=None)
+@given(scenes(), sizes)
+def test_the_painted_box_stands_where_the_box_says(scene, size):
+    out = letterbox(scene, size)
+    assert out.image.shape == (*size, 3)
+    assert np.abs(extent(out.image) - out.boxes[0]).max() <= 1
+    assert np.abs(centroid(out.image) - centre(out.boxes[0])).max() <= 0.25
+
+
+@settings(max_examples=60, deadline=None)
+@given(scenes(), sizes)
+def test_restore_is_the_way_back(scene, size):
+    out = letterbox(scene, size)
+    np.testing.assert_allclose(restore(out.boxes, out.scale, out.shift, scene.size), scene.boxes, atol=1e-9)
+
+
+@settings(max_examples=60, deadline=None)
+@given(scenes(), sizes)
+def test_a_fitted_image_letterboxes_to_the_same(scene, size):
+    direct, staged = letterbox(scene, size), letterbox(fit(scene, size), size)
+    assert direct.image.tobytes() == staged.image.tobytes()
+    np.testing.assert_array_equal(direct.boxes, staged.boxes)
+    assert (direct.scale, direct.shift) == (staged.scale, staged.shift)
+
+
+@given(st.integers(1, 4000))
+@settings(max_examples=30, deadline=None)
+def test_any_strip_fits(length):
+    out = letterbox(sample(np.zeros((1, length, 3), np.uint8), []), (64, 96))
+    assert out.image.shape == (64, 96, 3)
+    assert out.boxes.shape == (0, 4)
+
+
+@pytest.mark.parametrize("size", [(30, 50), (31, 51), (60, 100)])
+def test_the_input_is_left_alone(size):
+    scene = painted(30, 50, (4, 6, 10, 12))
+    out = letterbox(scene, size)
+    out.image[:] = 7
+    out.boxes[:] = 7
+    assert scene.image.max() == 255
+    np.testing.assert_array_equal(scene.boxes, [[4, 6, 10, 12]])
