@@ -21,7 +21,7 @@ class AnchorHead(nn.Module):
         super().__init__()
         self.classes = classes
         self.strides = tuple(strides)
-        self.register_buffer("anchors", anchors.float())
+        self.register_buffer("anchors", anchors.detach().clone().float())
         self.predict = nn.ModuleList(nn.Conv2d(c, anchors.shape[1] * (5 + classes), 1) for c in channels)
         self._set_priors()
 
@@ -31,7 +31,8 @@ class AnchorHead(nn.Module):
         for conv, stride in zip(self.predict, self.strides, strict=True):
             bias = conv.get_parameter("bias").detach().view(self.anchors.shape[1], -1)
             bias[:, 4] += math.log(8 / (640 / stride) ** 2)
-            bias[:, 5:] += math.log(0.6 / (self.classes - 0.99999))
+            if self.classes > 1:  # one class is never trained: see `decode`
+                bias[:, 5:] += math.log(0.6 / (self.classes - 0.99999))
 
     def forward(self, maps: Sequence[Tensor]) -> list[Tensor]:
         """(B, C_l, H_l, W_l) a level -> (B, A, H_l, W_l, 5 + classes) a level"""
@@ -42,19 +43,29 @@ class AnchorHead(nn.Module):
         return raw
 
     def decode(self, raw: Sequence[Tensor]) -> Tensor:
-        """Raw maps -> (B, N, 5 + classes): x1 y1 x2 y2 in pixels, objectness and class probabilities.
+        """Raw maps -> (B, N, 5 + classes): x1 y1 x2 y2 in pixels, objectness and class probabilities, in float32.
 
-        xy = (2 sigmoid - 0.5 + cell) * stride, wh = (2 sigmoid)^2 * anchor (YOLOv5).
+        With one class its probability is 1: nothing trains it, and objectness is the score.
         """
-        boxes = []
+        levels = []
         for level, y in enumerate(raw):
             b, a, h, w, k = y.shape
             y = y.float().sigmoid()
-            rows = torch.arange(h, device=y.device, dtype=y.dtype)
-            columns = torch.arange(w, device=y.device, dtype=y.dtype)
+            rows = torch.arange(h, device=y.device)
+            columns = torch.arange(w, device=y.device)
             cell = torch.stack(torch.meshgrid(columns, rows, indexing="xy"), dim=-1)  # (H, W, 2)
-            centre = (y[..., :2] * 2 - 0.5 + cell) * self.strides[level]
-            half = (y[..., 2:4] * 2) ** 2 * self.anchors[level].view(1, a, 1, 1, 2) / 2
-            box = torch.cat((centre - half, centre + half, y[..., 4:]), dim=-1)
-            boxes.append(box.reshape(b, a * h * w, k))
-        return torch.cat(boxes, dim=1)
+            box = decode_boxes(y[..., :4], cell, self.anchors[level].view(a, 1, 1, 2), self.strides[level])
+            classes = torch.ones_like(y[..., 5:]) if self.classes == 1 else y[..., 5:]
+            levels.append(torch.cat((box, y[..., 4:5], classes), dim=-1).reshape(b, a * h * w, k))
+        return torch.cat(levels, dim=1)
+
+
+def decode_boxes(share: Tensor, cell: Tensor, anchor: Tensor, stride: int, smallest: float = 0.0) -> Tensor:
+    """Boxes from sigmoids: xy = (2 s - 0.5 + cell) * stride, wh = (2 s)^2 * anchor (YOLOv5).
+
+    share (..., 4) in 0..1, cell (..., 2) as column and row, anchor (..., 2) in pixels -> (..., 4) x1 y1 x2 y2 in
+    pixels, with no side below `smallest` pixels.
+    """
+    centre = (share[..., :2] * 2 - 0.5 + cell) * stride
+    half = ((share[..., 2:] * 2) ** 2 * anchor).clamp(min=smallest) / 2
+    return torch.cat((centre - half, centre + half), dim=-1)

@@ -13,9 +13,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ablab.errors import ConfigError, UnknownName
+from ablab.recipe import ModelRecipe
 from ablab.tasks.detection.heads import AnchorHead
 
 WIDTH_AND_DEPTH = {"n": (0.25, 0.33), "s": (0.5, 0.33), "m": (0.75, 0.67), "l": (1.0, 1.0), "x": (1.25, 1.33)}
@@ -149,3 +152,36 @@ class YOLOv5(nn.Module):
 
     def forward(self, x: Tensor) -> list[Tensor]:
         return self.head(self.neck(self.backbone(x)))
+
+
+MODELS = {"yolov5": (YOLOv5, WIDTH_AND_DEPTH)}  # name: (class, its sizes)
+
+
+def build_model(recipe: ModelRecipe, classes: int, anchors: np.ndarray | Tensor) -> nn.Module:
+    """The network that a recipe names, drawn from torch's current generator.
+
+    `anchors` (3, A, 2) are widths and heights in pixels, for strides 8, 16, 32. Raises UnknownName for an unknown name
+    or size; ConfigError where there is no class or the anchors have another shape.
+    """
+    if recipe.name not in MODELS:
+        raise UnknownName("model", recipe.name, MODELS, "model.name")
+    build, sizes = MODELS[recipe.name]
+    if recipe.size not in sizes:
+        raise UnknownName("size", recipe.size, sizes, f"model.size of {recipe.name}")
+    if classes < 1:
+        raise ConfigError(f"a detector wants at least one class, got {classes}; does the data set name its classes?")
+    anchors = torch.as_tensor(anchors, dtype=torch.float32)
+    if anchors.ndim != 3 or anchors.shape[0] != len(STRIDES) or anchors.shape[2] != 2:
+        raise ConfigError(f"anchors: expected the shape ({len(STRIDES)}, A, 2), got {tuple(anchors.shape)}")
+    return build(recipe.size, classes, anchors)
+
+
+def check_size(size: tuple[int, int], stride: int = STRIDES[-1]) -> None:
+    """Raise ConfigError, naming the nearest sizes, unless height and width (pixels) are multiples of the stride."""
+    if all(side > 0 and side % stride == 0 for side in size):
+        return
+    below, above = (tuple(max(step(side / stride), 1) * stride for side in size) for step in (math.floor, math.ceil))
+    raise ConfigError(
+        f"train.image_size: {size[0]} x {size[1]} (height x width) is no multiple of the network's stride {stride};"
+        f" the nearest are {below[0]} x {below[1]} and {above[0]} x {above[1]}"
+    )

@@ -1,0 +1,60 @@
+"""From decoded predictions to detections: threshold, cap, non-maximum suppression, back to the annotation's pixels."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from torch import Tensor
+from torchvision.ops import batched_nms
+
+from ablab.tasks.detection.boxes import Detections, area, clip
+from ablab.tasks.detection.recipe import PostprocessRecipe
+
+CANDIDATES = 3000  # the best of an image that NMS looks at; its time grows with their square
+
+
+class Found(NamedTuple):
+    """What is found in one image: boxes (n, 4) in pixels of the network's input, scores (n,) falling, labels (n,)."""
+
+    boxes: Tensor
+    scores: Tensor
+    labels: Tensor
+
+
+def postprocess(decoded: Tensor, settings: PostprocessRecipe) -> list[Found]:
+    """Decoded predictions (B, N, 5 + C) -> one `Found` an image.
+
+    A score is objectness times class probability; each class of a box that scores above `settings.confidence` is a
+    candidate; suppression acts within a class; `settings.most` are kept.
+    """
+    return [_image(image, settings) for image in decoded]
+
+
+def _image(decoded: Tensor, settings: PostprocessRecipe) -> Found:
+    """(N, 5 + C) -> Found"""
+    decoded = decoded[decoded[:, 4] > settings.confidence]  # a class probability cannot raise a score
+    scores = decoded[:, 4:5] * decoded[:, 5:]  # (n, C)
+    row, label = (scores > settings.confidence).nonzero().unbind(dim=1)
+    score = scores[row, label]
+    if len(score) > CANDIDATES:
+        score, best = score.sort(descending=True, stable=True)
+        score, row, label = score[:CANDIDATES], row[best[:CANDIDATES]], label[best[:CANDIDATES]]
+    boxes = decoded[row, :4]
+    if len(boxes):
+        # batched_nms moves classes apart by the largest coordinate, which is enough only if none is negative.
+        kept = batched_nms(boxes - boxes.min(), score, label, settings.iou)[: settings.most]
+        boxes, score, label = boxes[kept], score[kept], label[kept]
+    return Found(boxes, score, label)
+
+
+def to_detections(found: Found, size: tuple[int, int], scale: float, shift: tuple[float, float]) -> Detections:
+    """Take boxes back to the annotated image of `size` (H, W), undoing x' = x * scale + shift, and cut them there.
+
+    Boxes that lie outside the image are left out.
+    """
+    boxes, scores, labels = (x.detach().cpu().numpy() for x in found)
+    offset = np.array([*shift, *shift], dtype=np.float64)
+    boxes = clip((boxes.astype(np.float64) - offset) / scale, *size)
+    inside = area(boxes) > 0
+    return Detections(boxes[inside], scores.astype(np.float64)[inside], labels.astype(np.int64)[inside])
