@@ -5,6 +5,7 @@
     |   |-- ConfigError    a file or value that does not fit its type
     |   |   `-- UnknownName  a word that is not among the valid ones
     |   |-- DataError      a data set that cannot be read or used
+    |   |-- ContractError  a part that breaks a promise of its slot
     |   `-- SurgeryError   an edit that cannot be applied to this network
     `-- RunError           it failed while running: exit code 1
         |-- Diverged       NaN or inf in training
@@ -46,6 +47,10 @@ class UnknownName(ConfigError):
 
 class DataError(UserError):
     """A data set that cannot be read or used."""
+
+
+class ContractError(UserError):
+    """A part that breaks a promise of its slot."""
 
 
 class SurgeryError(UserError):

@@ -1,0 +1,36 @@
+"""Floating-point operations, as two for each multiply-add."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
+
+from ablab.measure.forward import Example, forward, still
+
+
+def flops(model: nn.Module, example: Example) -> int:
+    """FLOPs of one forward pass of the whole `example`, in evaluation mode: convolutions and matrix products.
+
+    Follows torch's counter: 2 x multiply-adds; element-wise work, norms and pools are not counted.
+    """
+    counter = FlopCounterMode(display=False)
+    with still(model), torch.no_grad(), _countable_attention(), counter:
+        forward(model, example)
+    return int(counter.get_total_flops())
+
+
+@contextmanager
+def _countable_attention() -> Iterator[None]:
+    """The counter does not know torch's fused attention on the CPU; plain products give the same numbers."""
+    fast = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        with sdpa_kernel(SDPBackend.MATH):
+            yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fast)

@@ -1,0 +1,96 @@
+"""How long a forward pass takes, compared fairly."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import nn
+
+from ablab.errors import ConfigError
+from ablab.measure.forward import Example, forward, still
+
+
+@dataclass(frozen=True)
+class Latency:
+    """Milliseconds of one forward pass of the whole example: the median and the width of the middle half."""
+
+    median_ms: float
+    iqr_ms: float
+
+
+def latency(
+    models: Mapping[str, nn.Module],
+    example: Example,
+    rounds: int = 20,
+    *,
+    warmup: int = 3,
+    precision: Literal["fp32", "bf16"] = "fp32",
+    channels_last: bool = False,
+    clock: Callable[[], float] = time.perf_counter,
+) -> dict[str, Latency]:
+    """Time every model once a round, in turn, so that a busy spell of the machine falls on all of them alike.
+
+    The first of a round changes from round to round, so that no model always follows the same one. `warmup` rounds
+    come before and are not counted. All run in evaluation and inference mode on the example's device.
+    """
+    if rounds < 1 or not models:
+        raise ConfigError(f"latency wants at least one round and one model, got {rounds} and {len(models)}")
+    names = list(models)
+    if channels_last:
+        example = _channels_last(example)
+        models = {n: copy.deepcopy(m).to(memory_format=torch.channels_last) for n, m in models.items()}  # type: ignore[call-overload]
+    device = next((t.device for t in _tensors(example)), torch.device("cpu"))
+    times: dict[str, list[float]] = {name: [] for name in names}
+    with ExitStack() as stack:
+        for model in models.values():
+            stack.enter_context(still(model))
+        stack.enter_context(torch.inference_mode())
+        stack.enter_context(torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"))
+        for turn in range(warmup + rounds):
+            first = turn % len(names)
+            for name in names[first:] + names[:first]:
+                seconds = _once(models[name], example, device, clock)
+                if turn >= warmup:
+                    times[name].append(seconds)
+    return {name: _summary(values) for name, values in times.items()}
+
+
+def _once(model: nn.Module, example: Example, device: torch.device, clock: Callable[[], float]) -> float:
+    _wait(device)
+    start = clock()
+    forward(model, example)
+    _wait(device)
+    return clock() - start
+
+
+def _wait(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def _summary(seconds: list[float]) -> Latency:
+    low, middle, high = 1e3 * np.percentile(seconds, [25, 50, 75])
+    return Latency(float(middle), float(high - low))
+
+
+def _tensors(value: Any) -> list[torch.Tensor]:
+    if isinstance(value, torch.Tensor):
+        return [value]
+    parts = value.values() if isinstance(value, Mapping) else value if isinstance(value, list | tuple) else ()
+    return [tensor for part in parts for tensor in _tensors(part)]
+
+
+def _channels_last(value: Any) -> Any:
+    """Every (B, C, H, W) tensor of an example in the order (B, H, W, C) in memory."""
+    if isinstance(value, torch.Tensor):
+        return value.contiguous(memory_format=torch.channels_last) if value.dim() == 4 else value
+    if isinstance(value, Mapping):
+        return {name: _channels_last(part) for name, part in value.items()}
+    return type(value)(_channels_last(part) for part in value) if isinstance(value, list | tuple) else value
