@@ -1,7 +1,7 @@
 """Whether a change may be left out: two one-sided tests (Schuirmann 1987), read off an interval.
 
-Both tests reject at `alpha` exactly where the 1 - 2 alpha interval lies inside +-margin. A claim about all K arms at once
-is made at alpha / K.
+Both tests reject at `alpha` exactly where the 1 - 2 alpha interval lies inside +-margin. A claim about all K arms at
+once is made at alpha / K.
 """
 
 from __future__ import annotations

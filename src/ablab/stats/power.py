@@ -6,6 +6,7 @@ Before training sd(d) is unknown, so that nothing here is in the metric's points
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -16,15 +17,15 @@ from ablab.stats.paired import Array, critical_t
 
 MOST_SEEDS = 200  # numbers of seeds end here: read it as "200 or more"
 
-_Z = np.linspace(-9, 9, 4001)  # a standard normal's mass outside is 2e-19
+_Z = np.linspace(-9, 9, 2001)  # a standard normal's mass outside is 2e-19
 _DENSITY = np.exp(-(_Z**2) / 2) / math.sqrt(2 * math.pi) * (_Z[1] - _Z[0])
 
 
 def detection_power(effect: float, n: ArrayLike, alpha: float = 0.05, arms: int = 1) -> Array:
     """The probability that a paired t test over n >= 2 seeds (...) at alpha / arms detects `effect` (in sd(d)).
 
-    Two-sided. The noncentral t, as a normal over a chi: P(|T| > c) = E_z P(chi2 < (n - 1) ((z + effect sqrt(n)) / c)^2). SciPy's
-    own noncentral t answers NaN at many of the points that a handful of seeds needs.
+    Two-sided. The noncentral t as a normal over a chi: P(|T| > c) = E_z P(chi2 < (n - 1) ((z + effect sqrt(n)) / c)^2).
+    SciPy's own noncentral t answers NaN at many of the points that a handful of seeds needs.
     """
     n = np.asarray(n)[..., None]
     ratio = (_Z + effect * np.sqrt(n)) / critical_t(n, alpha / arms)
@@ -54,9 +55,9 @@ def smallest_detectable(n: int, alpha: float = 0.05, arms: int = 1, power: float
 
 def seeds_needed(effect: float, alpha: float = 0.05, arms: int = 1, power: float = 0.8) -> int:
     """The fewest seeds that detect `effect` (in sd(d)) with probability `power` at alpha / arms; at most MOST_SEEDS."""
-    n = np.arange(2, MOST_SEEDS)
-    enough = np.flatnonzero(detection_power(abs(effect), n, alpha, arms) >= power)
-    return int(n[enough[0]]) if enough.size else MOST_SEEDS
+    counts = range(2, MOST_SEEDS)
+    found = bisect_left(counts, power, key=lambda n: float(detection_power(abs(effect), n, alpha, arms)))
+    return found + counts.start
 
 
 def fresh_seeds(

@@ -1,0 +1,143 @@
+"""A/A studies: how often ablab calls a useless change something.
+
+Every arm is the baseline again, so that each HELPS or HURTS is false. A study's score is noise; a block effect that a
+seed's arms share would cancel in the differences. The noises have mean 0:
+
+    normal    standard normal
+    t3        Student's t with 3 degrees of freedom: heavy tails
+    skewed    exponential minus 1
+    crashes   standard normal, and one run in ten loses 10 standard deviations
+
+each once with equal arms and once with one arm 3 times as noisy as the baseline and the others (crashes lose as much
+as before). The limits are those that a procedure of level 0.05 (either direction) and 0.025 (HELPS alone) passes
+in 99 of 100 cells.
+
+    python benchmarks/aa_studies.py [--studies 10000]
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+from scipy.special import bdtr
+
+from ablab.stats import compare, holm, judge
+from ablab.streams import stream
+from results import write
+
+ALPHA = 0.05
+SEEDS, ARMS = (3, 5, 10), (1, 6, 12)
+CHECKED = 25  # studies a cell that `judge` itself decides, one by one
+
+Draw = Callable[[np.random.Generator, tuple[int, ...], np.ndarray], np.ndarray]
+
+NOISES: dict[str, Draw] = {
+    "normal": lambda rng, shape, scale: scale * rng.standard_normal(shape),
+    "t3": lambda rng, shape, scale: scale * rng.standard_t(3, shape),
+    "skewed": lambda rng, shape, scale: scale * (rng.standard_exponential(shape) - 1),
+    "crashes": lambda rng, shape, scale: scale * rng.standard_normal(shape) - 10 * (rng.random(shape) < 0.1),
+}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One kind of study, and in how many of them something was called."""
+
+    noise: str
+    noisier: bool
+    n: int
+    arms: int
+    called: int = 0
+    helps: int = 0
+
+
+def simulate(noise: str, noisier: bool, n: int, arms: int, studies: int) -> Cell:
+    """Judge `studies` null studies at once, with the functions that `judge` uses."""
+    scale = np.ones((1 + arms, 1))
+    scale[-1] = 3 if noisier else 1
+    rng = stream("aa_studies", noise, int(noisier), n, arms)
+    scores = NOISES[noise](rng, (studies, 1 + arms, n), scale)
+    compared = compare(scores[:, 1:] - scores[:, :1])
+    significant = holm(compared.p) < ALPHA
+    called, helps = significant.any(axis=1), (significant & (compared.effect > 0)).any(axis=1)
+    for study in range(min(CHECKED, studies)):
+        check(scores[study], bool(called[study]), bool(helps[study]))
+    return Cell(noise, noisier, n, arms, int(called.sum()), int(helps.sum()))
+
+
+def check(scores: np.ndarray, called: bool, helps: bool) -> None:
+    """Stop unless `judge` says of one study (arms, n) what the simulation says."""
+    named = {str(arm): dict(enumerate(row)) for arm, row in enumerate(scores.tolist())}
+    said = {verdict.verdict for verdict in judge(named, "0", smallest_interesting=1e-9, alpha=ALPHA)}
+    if (bool(said & {"helps", "hurts"}), "helps" in said) != (called, helps):
+        raise SystemExit(f"judge says {said}, the simulation called={called}, helps={helps}, of {scores!r}")
+
+
+def limit(studies: int, level: float) -> int:
+    """The smallest count that a procedure of exactly `level` stays within in 99% of simulations."""
+    return int(np.argmax(bdtr(np.arange(studies + 1), studies, level) >= 0.99))
+
+
+def table(cells: list[Cell], studies: int) -> str:
+    """The counts as Markdown; a count above its limit is bold."""
+    most, most_helps = limit(studies, ALPHA), limit(studies, ALPHA / 2)
+    columns = list(product(ARMS, SEEDS))
+    lines = [
+        "| noise | arms | " + " | ".join(f"K={k} n={n}" for k, n in columns) + " |",
+        "|---|---|" + "---|" * len(columns),
+    ]
+    for noise, noisier in product(NOISES, (False, True)):
+        row = {(c.arms, c.n): c for c in cells if (c.noise, c.noisier) == (noise, noisier)}
+        shown = [f"{_bold(row[key].called, most)} / {_bold(row[key].helps, most_helps)}" for key in columns]
+        lines.append(f"| {noise} | {'one 3x noisier' if noisier else 'equal'} | " + " | ".join(shown) + " |")
+    return "\n".join(lines)
+
+
+def _bold(count: int, most: int) -> str:
+    return f"**{count}**" if count > most else str(count)
+
+
+def report(cells: list[Cell], studies: int) -> str:
+    """What was counted, the table, and the cells that exceed a limit in words."""
+    most, most_helps = limit(studies, ALPHA), limit(studies, ALPHA / 2)
+    over = [c for c in cells if c.called > most or c.helps > most_helps]
+    listed = [
+        f"- {c.noise}, {'one arm 3x noisier' if c.noisier else 'equal arms'}, K = {c.arms}, n = {c.n}: "
+        f"something called in {c.called / studies:.1%}, HELPS in {c.helps / studies:.1%}"
+        for c in over
+    ]
+    return "\n".join(
+        [
+            f"Null studies of {studies:,} in which an arm was called HELPS or HURTS / called HELPS, at alpha {ALPHA}.",
+            f"Limits: {most} / {most_helps}; a count above its limit is bold. n seeds, K judged arms.",
+            "",
+            table(cells, studies),
+            "",
+            f"{len(cells) - len(over)} of {len(cells)} kinds of study hold both limits."
+            + (" Beyond them, most false calls first:" if over else ""),
+            *(["", *listed] if over else []),
+        ]
+    )
+
+
+def main() -> None:
+    """Simulate every cell, print the table and write it to RESULTS.md."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--studies", type=int, default=10_000, help="null studies a cell")
+    studies = parser.parse_args().studies
+    started = time.perf_counter()
+    cells = [simulate(*cell, studies) for cell in product(NOISES, (False, True), SEEDS, ARMS)]
+    cells.sort(key=lambda cell: -cell.called)
+    text = report(cells, studies)
+    print(text)
+    print(f"\n{time.perf_counter() - started:.0f} s")
+    write("A/A studies: how often a useless change is called something", text)
+
+
+if __name__ == "__main__":
+    main()
