@@ -87,6 +87,14 @@ class TrainRecipe(Config):
     checkpoint: Literal["last_ema", "last", "best_ema"] = "last_ema"
     validate_every: int = Field(default=0, ge=0, description="epochs between validations; 0: at the end only")
 
+    @model_validator(mode="after")
+    def _rule(self) -> TrainRecipe:
+        if self.checkpoint != "last" and self.ema is None:
+            raise ValueError(f"checkpoint '{self.checkpoint}' wants ema, which is null: set checkpoint to 'last'")
+        if self.checkpoint == "best_ema" and not self.validate_every:
+            raise ValueError("checkpoint 'best_ema' chooses on validation: set validate_every to 1 or more")
+        return self
+
 
 class Recipe(Config):
     """One training, whatever the task."""

@@ -1,0 +1,196 @@
+"""Progress, as a protocol of four methods. Everything goes to standard error; results have standard output.
+
+In a child process `Sender` turns calls into tuples for a pipe; in the parent `replay` turns them into calls again.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Protocol, TextIO
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress
+
+Values = Mapping[str, float]
+Message = tuple[Any, ...]  # ("begin", name, total), ("advance", done, values), ("end",), ("say", text)
+
+
+class Events(Protocol):
+    """Told about progress. Work may nest: a `begin` inside another (validation in training) ends before it."""
+
+    def begin(self, name: str, total: int) -> None:
+        """Work of `total` steps starts."""
+
+    def advance(self, done: int, values: Values) -> None:
+        """`done` of the steps are done; `values` are worth seeing (the loss)."""
+
+    def end(self) -> None:
+        """The work that began last is over, or was given up."""
+
+    def say(self, text: str) -> None:
+        """A sentence for the user."""
+
+
+@contextmanager
+def working(events: Events, name: str, total: int) -> Iterator[None]:
+    """`begin`, and `end` whatever happens between."""
+    events.begin(name, total)
+    try:
+        yield
+    finally:
+        events.end()
+
+
+class Silent:
+    """Shows nothing."""
+
+    def begin(self, name: str, total: int) -> None: ...
+
+    def advance(self, done: int, values: Values) -> None: ...
+
+    def end(self) -> None: ...
+
+    def say(self, text: str) -> None: ...
+
+
+class Lines:
+    """Plain lines, one every `every` seconds: for logs, and where standard error is no terminal."""
+
+    def __init__(self, label: str = "", every: float = 10.0, stream: TextIO | None = None) -> None:
+        self.label, self.every, self.stream = label, every, stream or sys.stderr
+        self._work: list[tuple[str, int, float]] = []  # name, total, start
+        self._shown = time.monotonic()
+
+    def begin(self, name: str, total: int) -> None:
+        self._work.append((name, total, time.monotonic()))
+
+    def advance(self, done: int, values: Values) -> None:
+        name, total, start = self._work[-1]
+        now = time.monotonic()
+        if now - self._shown >= self.every and done:
+            self._shown = now
+            left = clock((now - start) / done * (total - done))
+            self.say(f"{name} {done}/{total}, {left} left{''.join(f', {k} {v:.4g}' for k, v in values.items())}")
+
+    def end(self) -> None:
+        name, _, start = self._work.pop()
+        if not self._work:
+            self.say(f"{name}: {clock(time.monotonic() - start)}")
+
+    def say(self, text: str) -> None:
+        print(f"{self.label}: {text}" if self.label else text, file=self.stream, flush=True)
+
+
+class Bars:
+    """Progress bars with the time left, one row for each thing that goes on at once.
+
+    with Bars() as bars:
+        fit(..., events=bars.row("baseline, seed 0"))
+    """
+
+    def __init__(self, console: Console | None = None) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        self.progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(elapsed_when_finished=True),
+            TextColumn("{task.fields[values]}"),
+            console=console or Console(stderr=True),
+            refresh_per_second=4,
+            transient=True,
+        )
+
+    def __enter__(self) -> Bars:
+        self.progress.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.progress.stop()
+
+    def row(self, label: str = "") -> Row:
+        """A row, shown while its work goes on."""
+        return Row(self.progress, label)
+
+
+class Row:
+    """One row of `Bars`; work inside work gets a row of its own below."""
+
+    def __init__(self, progress: Progress, label: str) -> None:
+        self._progress, self._label = progress, label
+        self._tasks: list[Any] = []
+
+    def begin(self, name: str, total: int) -> None:
+        title = f"{self._label}: {name}" if self._label else name
+        self._tasks.append(self._progress.add_task(title, total=total, values=""))
+
+    def advance(self, done: int, values: Values) -> None:
+        text = "  ".join(f"{name} {value:.4g}" for name, value in values.items())
+        self._progress.update(self._tasks[-1], completed=done, values=text)
+
+    def end(self) -> None:
+        self._progress.remove_task(self._tasks.pop())
+
+    def say(self, text: str) -> None:
+        self._progress.console.print(f"{self._label}: {text}" if self._label else text, markup=False, highlight=False)
+
+    def close(self) -> None:
+        """Take away whatever is still shown: for a child that was killed and ended nothing."""
+        while self._tasks:
+            self.end()
+
+
+class Sender:
+    """Sends every call as a tuple, `advance` at most every `every` seconds.
+
+    `send` is a `Connection.send` or a `Queue.put`. Where nobody listens any more its error comes through, so that a
+    run ends with the process that asked for it.
+    """
+
+    def __init__(self, send: Callable[[Message], object], every: float = 0.25) -> None:
+        self._send, self._every = send, every
+        self._sent = -every
+
+    def begin(self, name: str, total: int) -> None:
+        self._sent = -self._every
+        self._send(("begin", name, total))
+
+    def advance(self, done: int, values: Values) -> None:
+        now = time.monotonic()
+        if now - self._sent >= self._every:
+            self._sent = now
+            self._send(("advance", done, dict(values)))
+
+    def end(self) -> None:
+        self._send(("end",))
+
+    def say(self, text: str) -> None:
+        self._send(("say", text))
+
+
+def replay(message: Message, events: Events) -> None:
+    """Make the call that `Sender` sent."""
+    match message:
+        case ("begin", str(name), int(total)):
+            events.begin(name, total)
+        case ("advance", int(done), dict(values)):
+            events.advance(done, values)
+        case ("end",):
+            events.end()
+        case ("say", str(text)):
+            events.say(text)
+        case _:
+            raise ValueError(f"expected a message of Sender, got {message!r}")
+
+
+def clock(seconds: float) -> str:
+    """`75.3` as `1:15`, hours only where there are some."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
