@@ -5,7 +5,7 @@ seed's arms share would cancel in the differences. The noises have mean 0:
 
     normal    standard normal
     t3        Student's t with 3 degrees of freedom: heavy tails
-    skewed    exponential minus 1
+    skewed    exponential minus 1: a tail towards good; with a tail towards bad HELPS and HURTS change places
     crashes   standard normal, and one run in ten loses 10 standard deviations
 
 each once with equal arms and once with one arm 3 times as noisy as the baseline and the others (crashes lose as much
@@ -54,6 +54,7 @@ class Cell:
     arms: int
     called: int = 0
     helps: int = 0
+    hurts: int = 0
 
 
 def simulate(noise: str, noisier: bool, n: int, arms: int, studies: int) -> Cell:
@@ -64,18 +65,19 @@ def simulate(noise: str, noisier: bool, n: int, arms: int, studies: int) -> Cell
     scores = NOISES[noise](rng, (studies, 1 + arms, n), scale)
     compared = compare(scores[:, 1:] - scores[:, :1])
     significant = holm(compared.p) < ALPHA
-    called, helps = significant.any(axis=1), (significant & (compared.effect > 0)).any(axis=1)
+    helps = (significant & (compared.effect > 0)).any(axis=1)
+    hurts = (significant & (compared.effect < 0)).any(axis=1)
     for study in range(min(CHECKED, studies)):
-        check(scores[study], bool(called[study]), bool(helps[study]))
-    return Cell(noise, noisier, n, arms, int(called.sum()), int(helps.sum()))
+        check(scores[study], bool(helps[study]), bool(hurts[study]))
+    return Cell(noise, noisier, n, arms, int((helps | hurts).sum()), int(helps.sum()), int(hurts.sum()))
 
 
-def check(scores: np.ndarray, called: bool, helps: bool) -> None:
+def check(scores: np.ndarray, helps: bool, hurts: bool) -> None:
     """Stop unless `judge` says of one study (arms, n) what the simulation says."""
     named = {str(arm): dict(enumerate(row)) for arm, row in enumerate(scores.tolist())}
     said = {verdict.verdict for verdict in judge(named, "0", smallest_interesting=1e-9, alpha=ALPHA)}
-    if (bool(said & {"helps", "hurts"}), "helps" in said) != (called, helps):
-        raise SystemExit(f"judge says {said}, the simulation called={called}, helps={helps}, of {scores!r}")
+    if ("helps" in said, "hurts" in said) != (helps, hurts):
+        raise SystemExit(f"judge says {said}, the simulation helps={helps}, hurts={hurts}, of {scores!r}")
 
 
 def limit(studies: int, level: float) -> int:
@@ -106,9 +108,11 @@ def report(cells: list[Cell], studies: int) -> str:
     """What was counted, the table, and the cells that exceed a limit in words."""
     most, most_helps = limit(studies, ALPHA), limit(studies, ALPHA / 2)
     over = [c for c in cells if c.called > most or c.helps > most_helps]
+    mirrored = "A tail towards good is skewed here; with a tail towards bad, HELPS and HURTS change places."
     listed = [
         f"- {c.noise}, {'one arm 3x noisier' if c.noisier else 'equal arms'}, K = {c.arms}, n = {c.n}: "
-        f"something called in {c.called / studies:.1%}, HELPS in {c.helps / studies:.1%}"
+        f"something called in {c.called / studies:.1%}, "
+        f"HELPS in {c.helps / studies:.1%}, HURTS in {c.hurts / studies:.1%}"
         for c in over
     ]
     return "\n".join(
@@ -120,7 +124,7 @@ def report(cells: list[Cell], studies: int) -> str:
             "",
             f"{len(cells) - len(over)} of {len(cells)} kinds of study hold both limits."
             + (" Beyond them, most false calls first:" if over else ""),
-            *(["", *listed] if over else []),
+            *(["", *listed, "", mirrored] if over else []),
         ]
     )
 
