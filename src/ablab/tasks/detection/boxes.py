@@ -32,7 +32,8 @@ class Truth:
     """What an image holds, for the meter.
 
     `area` (N,) is the object's (COCO's own where it has one); `ignore` (N,) marks VOC's difficult objects: a detection
-    on one is neither right nor wrong. `crowd` (N,) marks COCO's crowds, which may be matched many times.
+    on one is neither right nor wrong. `crowd` (N,) marks COCO's crowds, which may be matched many times. `sides` (N, 2)
+    are width and height where the source states them: x2 - x1 loses their last bits, and an overlap may be a tie.
     """
 
     image: str
@@ -41,6 +42,7 @@ class Truth:
     area: np.ndarray
     ignore: np.ndarray
     crowd: np.ndarray
+    sides: np.ndarray | None = None
 
     @staticmethod
     def of(annotation: Annotation) -> Truth:
@@ -52,11 +54,12 @@ class Truth:
 
 @dataclass(frozen=True)
 class Detections:
-    """What a detector says of one image: boxes (N, 4), scores (N,) falling, labels (N,)."""
+    """What a detector says of one image: boxes (N, 4), scores (N,) falling, labels (N,); `sides` as in `Truth`."""
 
     boxes: np.ndarray
     scores: np.ndarray
     labels: np.ndarray
+    sides: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.scores)

@@ -1,0 +1,1 @@
+"""Data sets and results on disk, one file a format. No torch."""

@@ -1,0 +1,189 @@
+"""COCO's JSON files: `instances.json` (truth) and `results.json` (detections); cocodataset.org/#format-data.
+
+    instances   {"images": [{"id"}], "categories": [{"id", "name"}],
+                 "annotations": [{"image_id", "category_id", "bbox": [x, y, w, h], "area", "iscrowd"}]}
+    results     [{"image_id", "category_id", "bbox": [x, y, w, h], "score"}]
+
+`area` is width times height and `iscrowd` 0 where they are missing. `ignore` is not used; pycocotools overwrites it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ablab.errors import DataError, suggest
+from ablab.tasks.detection.boxes import Detections, Truth
+
+Id = int | str
+
+
+@dataclass(frozen=True)
+class Instances:
+    """What `instances.json` holds: classes sorted by category id, and one truth an image, sorted by image id."""
+
+    classes: tuple[str, ...]
+    category_ids: tuple[Id, ...]
+    image_ids: tuple[Id, ...]
+    truths: list[Truth]
+
+
+def read_truth(path: Path) -> Instances:
+    """Read `instances.json`.
+
+    Raises DataError, naming the file and the entry, where something is missing or does not fit.
+    """
+    data = _load(path)
+    if not isinstance(data, dict):
+        raise DataError(
+            f"{path}: expected COCO's instances, a mapping, got {_kind(data)}; is it the file of detections?"
+        )
+    images, categories, annotations = (_entries(data, key, path) for key in ("images", "categories", "annotations"))
+    image_ids = _ids(images, "images", path)
+    category_ids = _ids(categories, "categories", path)
+    if not category_ids:
+        raise DataError(f"{path}: 'categories' is empty; a class is needed to evaluate")
+    _column(categories, "name", "categories", path)
+    names = {entry["id"]: str(entry["name"]) for entry in categories}
+    image, label, boxes = _place(annotations, "annotations", path, image_ids, category_ids)
+    area = boxes[:, 2] * boxes[:, 3]
+    if any("area" in entry for entry in annotations):
+        given = [entry.get("area", own) for entry, own in zip(annotations, area.tolist(), strict=True)]
+        area = _numbers(given, "area", "annotations", path)
+    crowd = _numbers([entry.get("iscrowd", 0) for entry in annotations], "iscrowd", "annotations", path) != 0
+    truths = [
+        Truth(
+            str(image_ids[i]), _corners(boxes[rows]), label[rows], area[rows], crowd[rows], crowd[rows], boxes[rows, 2:]
+        )
+        for i, rows in enumerate(_by_image(image, len(image_ids)))
+    ]
+    return Instances(_unique(names, category_ids), category_ids, image_ids, truths)
+
+
+def read_detections(path: Path, instances: Instances) -> list[Detections]:
+    """Read `results.json`: one prediction for each image of `instances`, in its order.
+
+    Raises DataError, naming the file and the entry, where something is missing, or speaks of an image or category that
+    `instances` does not have.
+    """
+    data = _load(path)
+    if not isinstance(data, list):
+        raise DataError(f"{path}: expected COCO's results, a list of detections, got {_kind(data)}; is it the truth?")
+    _check_mappings(data, "detections", path)
+    image, label, boxes = _place(data, "detections", path, instances.image_ids, instances.category_ids)
+    scores = _numbers(_column(data, "score", "detections", path), "score", "detections", path)
+    return [
+        Detections(_corners(boxes[rows]), scores[rows], label[rows], boxes[rows, 2:])
+        for rows in _by_image(image, len(instances.image_ids))
+    ]
+
+
+def _load(path: Path) -> Any:
+    try:
+        return json.loads(path.read_bytes())
+    except FileNotFoundError:
+        near = suggest(path.name, [p.name for p in path.parent.glob("*.json")] if path.parent.is_dir() else [])
+        raise DataError(f"no file {path}{near}") from None
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {error.strerror or error}") from None
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{path} is not JSON: {error}") from None
+
+
+def _kind(value: Any) -> str:
+    return {dict: "a mapping", list: "a list", str: "a text", type(None): "null"}.get(type(value), "a number")
+
+
+def _entries(data: Mapping[str, Any], key: str, path: Path) -> list[dict[str, Any]]:
+    if key not in data:
+        raise DataError(f"{path}: the key '{key}' is missing{suggest(key, data)}")
+    if not isinstance(data[key], list):
+        raise DataError(f"{path}: '{key}' should be a list, got {_kind(data[key])}")
+    _check_mappings(data[key], key, path)
+    return data[key]
+
+
+def _check_mappings(entries: Sequence[Any], what: str, path: Path) -> None:
+    for i, entry in enumerate(entries):
+        if not isinstance(entry, dict):
+            raise DataError(f"{path}: {what}[{i}] should be a mapping, got {_kind(entry)}")
+
+
+def _column(entries: Sequence[Mapping[str, Any]], key: str, what: str, path: Path) -> list[Any]:
+    """`key` of every entry."""
+    try:
+        return [entry[key] for entry in entries]
+    except KeyError:
+        i = next(i for i, entry in enumerate(entries) if key not in entry)
+        raise DataError(f"{path}: {what}[{i}] has no '{key}'{suggest(key, entries[i])}") from None
+
+
+def _ids(entries: Sequence[Mapping[str, Any]], what: str, path: Path) -> tuple[Id, ...]:
+    """The ids of images or categories, sorted: they give the order in which equal scores count."""
+    ids = _column(entries, "id", what, path)
+    kinds = {type(i) for i in ids}
+    if not kinds <= {int} and not kinds <= {str}:
+        raise DataError(f"{path}: the ids in '{what}' should all be whole numbers, or all texts")
+    twice = [i for i, times in Counter(ids).items() if times > 1]
+    if twice:
+        raise DataError(f"{path}: the id {twice[0]!r} stands twice in '{what}'; every id may stand once")
+    return tuple(sorted(ids))
+
+
+def _place(
+    entries: Sequence[Mapping[str, Any]], what: str, path: Path, images: Sequence[Id], categories: Sequence[Id]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The row of each entry's image (N,) and category (N,), and its box x y w h (N, 4)."""
+    rows = []
+    for key, valid in (("image_id", images), ("category_id", categories)):
+        index: dict[Any, int] = {value: row for row, value in enumerate(valid)}
+        values = _column(entries, key, what, path)
+        try:
+            rows.append(np.array([index[value] for value in values], np.int64))
+        except (KeyError, TypeError):
+            i = next(i for i, v in enumerate(values) if not isinstance(v, int | float | str) or v not in index)
+            shown = ", ".join(map(repr, valid[:5])) + (", ..." if len(valid) > 5 else "")
+            raise DataError(f"{path}: {what}[{i}] has the unknown {key} {values[i]!r}; the truth has {shown}") from None
+    return rows[0], rows[1], _boxes(_column(entries, "bbox", what, path), what, path)
+
+
+def _boxes(values: Sequence[Any], what: str, path: Path) -> np.ndarray:
+    for i, value in enumerate(values):
+        if not isinstance(value, list) or len(value) != 4:
+            raise DataError(f"{path}: {what}[{i}] should have a bbox [x, y, width, height], got {value!r}")
+    flat = [number for value in values for number in value]
+    return _numbers(flat, "bbox", what, path, each=4).reshape(-1, 4)
+
+
+def _numbers(values: Sequence[Any], key: str, what: str, path: Path, each: int = 1) -> np.ndarray:
+    """Finite float64 (N,), from `each` values an entry."""
+    bad = next((i for i, value in enumerate(values) if not isinstance(value, int | float)), None)
+    numbers = np.array(values if bad is None else [], np.float64)
+    if bad is None and not np.isfinite(numbers).all():
+        bad = int(np.flatnonzero(~np.isfinite(numbers))[0])
+    if bad is not None:
+        raise DataError(f"{path}: {what}[{bad // each}] has {values[bad]!r} in '{key}'; expected a finite number")
+    return numbers
+
+
+def _corners(boxes: np.ndarray) -> np.ndarray:
+    """x y w h to x1 y1 x2 y2.  (N, 4) -> (N, 4)"""
+    return np.hstack([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]])
+
+
+def _by_image(image: np.ndarray, count: int) -> list[np.ndarray]:
+    """The entries of each image, in the order of the file."""
+    order = np.argsort(image, kind="stable")
+    return np.split(order, np.searchsorted(image[order], np.arange(1, count)))
+
+
+def _unique(names: Mapping[Id, str], ids: Sequence[Id]) -> tuple[str, ...]:
+    """Class names by sorted id; where two are the same, as exporters with super-categories write, the id is added."""
+    times = Counter(names.values())
+    return tuple(names[i] if times[names[i]] == 1 else f"{names[i]} ({i})" for i in ids)

@@ -1,0 +1,88 @@
+"""Precision, recall and F1 of what scores at least a threshold, at IoU 0.5; and the threshold to choose.
+
+All three are means over the classes that have a truth with weight. A class without detections at that threshold has
+precision 0. F1 is 2 TP / (2 TP + FP + FN); `F1_of_means` is the F1 of mean precision and mean recall. They differ:
+quote which one is meant.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ablab.contracts import Items
+from ablab.tasks.detection.metrics.average import counted
+from ablab.tasks.detection.metrics.settings import FALLBACK_THRESHOLD, FIXED_THRESHOLDS
+
+FIRST = 1  # the evidence bit of IoU 0.5, all areas
+
+
+def operating_point(items: Items, threshold: float, weights: np.ndarray) -> dict[str, np.ndarray]:
+    """precision, recall, F1 and F1_of_means under weights (B, images): {name: (B,)}."""
+    kept = (items["detection_score"] >= threshold) & (items["detection_ignored"] & FIRST == 0)
+    right = kept & (items["detection_matched"] & FIRST == 1)
+    truths = counted(items)
+
+    def tally(rows: np.ndarray, kind: str) -> np.ndarray:
+        image, label = items[f"{kind}_image"][rows], items[f"{kind}_label"][rows]
+        return np.stack([np.bincount(label, row[image], len(items["classes"])) for row in weights])  # (B, K)
+
+    return _means(tally(right, "detection"), tally(kept, "detection"), tally(truths, "truth"))
+
+
+def _means(right: np.ndarray, given: np.ndarray, wanted: np.ndarray) -> dict[str, np.ndarray]:
+    """Means over the classes that are wanted, from counts (..., K): {name: (...)}."""
+    present = wanted > 0
+
+    def mean(share: np.ndarray) -> np.ndarray:
+        return _ratio(np.where(present, share, 0).sum(-1), present.sum(-1), np.nan)
+
+    precision, recall = mean(_ratio(right, given)), mean(_ratio(right, wanted))
+    both = np.where(np.isnan(precision), np.nan, _ratio(2 * precision * recall, precision + recall))
+    f1 = mean(_ratio(2 * right, given + wanted))  # 2 TP + FP + FN = (TP + FP) + (TP + FN)
+    return {"precision": precision, "recall": recall, "F1": f1, "F1_of_means": both}
+
+
+def _ratio(over: np.ndarray, under: np.ndarray, otherwise: float = 0.0) -> np.ndarray:
+    return np.divide(over, under, out=np.full(np.shape(over), otherwise), where=under > 0)
+
+
+def operating_points(items: Items, settings: dict[str, float], weights: np.ndarray) -> dict[str, np.ndarray]:
+    """The figures at the chosen threshold, where one was chosen, by bare names, and as `F1@0.5` at the fixed ones."""
+    places = {f"@{threshold:g}": threshold for threshold in FIXED_THRESHOLDS}
+    if "threshold" in settings:
+        places = {"": settings["threshold"]} | places
+    return {
+        f"{name}{suffix}": values
+        for suffix, threshold in places.items()
+        for name, values in operating_point(items, threshold, weights).items()
+    }
+
+
+def best_threshold(items: Items) -> float:
+    """The score at which the mean of per-class F1 is highest; of equals, the highest score."""
+    kept = items["detection_ignored"] & FIRST == 0
+    wanted = np.bincount(items["truth_label"][counted(items)], minlength=len(items["classes"]))
+    kept &= wanted[items["detection_label"]] > 0
+    label, score = items["detection_label"][kept], items["detection_score"][kept]
+    if not len(score):
+        return FALLBACK_THRESHOLD
+    # rows stand by class, then falling score: F1 of the class if its rows up to this one are kept
+    first = np.searchsorted(label, label, "left")
+    right = np.cumsum(np.append(0, items["detection_matched"][kept] & FIRST))
+    given = np.arange(len(label)) - first + 1
+    f1 = 2 * (right[1:] - right[first]) / (given + wanted[label])
+    gain = np.where(given > 1, np.diff(f1, prepend=0), f1)
+    order = np.argsort(-score, kind="stable")
+    total = np.cumsum(gain[order])
+    last = np.flatnonzero(np.diff(score[order], append=-np.inf))  # equal scores are kept or dropped together
+    return float(score[order][last[np.argmax(total[last].round(12))]])  # rounded: sums of one value may differ in a bit
+
+
+def threshold_curves(items: Items, thresholds: np.ndarray) -> dict[str, Any]:
+    """The figures along thresholds (H,), as plain lists."""
+    ones = np.ones((1, len(items["images"])))
+    points = [operating_point(items, threshold, ones) for threshold in thresholds.tolist()]
+    names = ("F1", "precision", "recall", "F1_of_means")
+    return {"threshold": thresholds.tolist()} | {name: [float(p[name][0]) for p in points] for name in names}
