@@ -1,0 +1,105 @@
+"""Post-processing against hand-made cases."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ablab.tasks.detection import postprocess as subject
+from ablab.tasks.detection.postprocess import Found, postprocess, to_detections
+from ablab.tasks.detection.recipe import PostprocessRecipe
+
+SETTINGS = PostprocessRecipe()
+
+
+def decoded(*rows):
+    return torch.tensor([list(rows)], dtype=torch.float32)
+
+
+def run(*rows, **settings):
+    (found,) = postprocess(decoded(*rows), PostprocessRecipe(**settings))
+    return found
+
+
+def test_scores_are_objectness_times_class_and_fall():
+    found = run([0, 0, 10, 10, 0.5, 0.4, 0.0], [50, 50, 60, 60, 0.8, 0.0, 0.9])
+    torch.testing.assert_close(found.scores, torch.tensor([0.72, 0.2]))
+    assert found.labels.tolist() == [1, 0]
+    assert found.boxes.tolist() == [[50, 50, 60, 60], [0, 0, 10, 10]]
+
+
+def test_one_box_may_have_several_classes():
+    found = run([0, 0, 10, 10, 1.0, 0.9, 0.8])
+    assert found.labels.tolist() == [0, 1]
+
+
+def test_suppression_acts_within_a_class_above_the_threshold():
+    """Two boxes of 10 x 10 shifted by 2 overlap by 80 / 120."""
+    rows = [[0, 0, 10, 10, 1, 0.9, 0], [2, 0, 12, 10, 1, 0.8, 0], [0, 0, 10, 10, 1, 0, 0.7]]
+    assert run(*rows, iou=0.66).scores.tolist() == pytest.approx([0.9, 0.7])
+    assert run(*rows, iou=0.67).scores.tolist() == pytest.approx([0.9, 0.8, 0.7])
+
+
+def test_classes_are_apart_where_coordinates_are_negative():
+    """torchvision's shift by the largest coordinate + 1 would lay these two on one another."""
+    found = run([60, 60, 100, 100, 1, 0.9, 0], [-41, -41, -1, -1, 1, 0, 0.8])
+    assert found.labels.tolist() == [0, 1]
+
+
+def test_confidence_is_a_threshold_on_the_score():
+    rows = [[0, 0, 10, 10, 0.5, 0.5], [20, 20, 30, 30, 0.5, 0.4]]
+    assert run(*rows, confidence=0.2).scores.tolist() == [0.25]
+
+
+def test_most_keeps_the_best():
+    rows = [[20 * k, 0, 20 * k + 10, 10, 1, 0.1 + 0.08 * k] for k in range(10)]
+    found = run(*rows, most=3)
+    assert found.scores.tolist() == pytest.approx([0.82, 0.74, 0.66])
+
+
+def test_cap_keeps_the_best_candidates(monkeypatch):
+    monkeypatch.setattr(subject, "CANDIDATES", 2)
+    rows = [[20 * k, 0, 20 * k + 10, 10, 1, 0.1 + 0.08 * k] for k in range(10)]
+    assert run(*rows).scores.tolist() == pytest.approx([0.82, 0.74])
+
+
+def test_nothing_found_and_no_prediction():
+    for image in (decoded([0, 0, 10, 10, 0.0, 0.9, 0.9]), torch.zeros(1, 0, 7)):
+        (found,) = postprocess(image, SETTINGS)
+        assert found.boxes.shape == (0, 4)
+        assert len(found.scores) == len(found.labels) == 0
+        assert len(to_detections(found, (10, 10), 1.0, (0.0, 0.0))) == 0
+
+
+def test_images_are_independent():
+    one, other = decoded([0, 0, 10, 10, 1, 0.9]), decoded([0, 0, 10, 10, 1, 0.8])
+    assert [f.scores.tolist() for f in postprocess(torch.cat((one, other)), SETTINGS)] == [
+        pytest.approx([0.9]),
+        pytest.approx([0.8]),
+    ]
+
+
+def test_back_to_the_annotation_by_hand():
+    """Scaled by 0.5 and shifted by (8, 4); an image of 40 x 60 (H x W)."""
+    found = Found(
+        torch.tensor([[13.0, 9.0, 18.0, 14.0], [28.0, 14.0, 48.0, 34.0], [40.0, 4.0, 50.0, 14.0]]),
+        torch.tensor([0.9, 0.5, 0.1]),
+        torch.tensor([2, 0, 1]),
+    )
+    result = to_detections(found, (40, 60), 0.5, (8.0, 4.0))
+    assert result.boxes.tolist() == [[10, 10, 20, 20], [40, 20, 60, 40]]  # the second is cut, the third lies outside
+    assert result.labels.tolist() == [2, 0]
+    np.testing.assert_allclose(result.scores, [0.9, 0.5], rtol=1e-6)
+    assert (result.boxes.dtype, result.scores.dtype, result.labels.dtype) == (np.float64, np.float64, np.int64)
+
+
+@given(scale=st.floats(0.1, 4), x=st.integers(0, 64), y=st.integers(0, 64), data=st.data())
+def test_back_and_forth(scale, x, y, data):
+    """Boxes inside the image come back where they were."""
+    low = data.draw(st.tuples(st.floats(0, 50), st.floats(0, 50)))
+    side = data.draw(st.tuples(st.floats(1, 40), st.floats(1, 40)))
+    box = np.array([[low[0], low[1], low[0] + side[0], low[1] + side[1]]])
+    there = torch.from_numpy(box * scale + np.array([x, y, x, y])).float()
+    back = to_detections(Found(there, torch.ones(1), torch.zeros(1).long()), (100, 90), scale, (x, y))
+    np.testing.assert_allclose(back.boxes, box, atol=1e-2)
