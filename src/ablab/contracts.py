@@ -6,13 +6,15 @@ Splits --(epoch, index)--> sample --collate--> batch --step----> Step(loss, part
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from torch import Tensor, nn
 
     from ablab.recipe import Recipe
@@ -26,7 +28,8 @@ Batch = dict[str, Any]  # "images" and whatever the task needs; tensors are move
 class SampleSet(Protocol):
     """One split. Indexed by (epoch, index), so that nothing is ever set on a loader worker (trap 16)."""
 
-    ids: Sequence[str]
+    @property
+    def ids(self) -> Sequence[str]: ...
 
     def __len__(self) -> int: ...
 
@@ -35,13 +38,14 @@ class SampleSet(Protocol):
 
 @dataclass(frozen=True)
 class Splits:
-    """A data set, split. `train` augments; `validation` and `test` do not.
+    """A data set, split. `train` augments; `plain` is the same images without, `validation` and `test` never augment.
 
     `manifest` is a fingerprint of everything that could change a result: file names, sizes, boxes, classes.
     `notes` says what was left out, in sentences for the user.
     """
 
     train: SampleSet
+    plain: SampleSet
     validation: SampleSet
     test: SampleSet
     classes: tuple[str, ...]
@@ -86,9 +90,16 @@ class Panel:
 
 
 class Task(Protocol):
-    """A task bound to one recipe."""
+    """A task bound to one recipe: `Task(recipe, facts=None)`.
+
+    `facts` is what the data taught that a network cannot be built without (class names, anchors), as JSON. A task that
+    is given them builds its network where the data is not at hand.
+    """
 
     recipe: Recipe
+
+    def facts(self) -> dict[str, Any]:
+        """What to hand to the constructor, to build the same network without the data."""
 
     def build(self) -> nn.Module:
         """The baseline network, drawn from torch's current generator."""
@@ -111,5 +122,13 @@ class Task(Protocol):
     def example(self) -> Tensor:
         """An input that the network accepts, for probing: the smallest that is representative."""
 
-    def panels(self, before: Mapping[str, Items], after: Mapping[str, Items], split: str) -> Sequence[Panel]:
-        """What a change fixed and what it broke, judged on the evidence of two runs."""
+    def read(self, path: Path) -> Any:
+        """A sample from an image file, as in evaluation, with an empty truth."""
+
+    def show(self, path: Path, prediction: Any, least: float) -> tuple[list[dict[str, Any]], bytes]:
+        """What of a prediction scores `least` or more: as plain rows, and drawn on the image as PNG bytes."""
+
+    def panels(
+        self, before: tuple[Items, Settings], after: tuple[Items, Settings], split: str, arm: str
+    ) -> Sequence[Panel]:
+        """What a change fixed and what it broke, from the evidence of two runs on a split."""

@@ -1,0 +1,40 @@
+"""The command line: one file a verb. Nothing heavy is imported before a verb needs it."""
+
+from __future__ import annotations
+
+import typer
+
+from ablab.cli import check, data, demo, evaluate, parts, plan, predict, report, run, train
+
+app = typer.Typer(
+    name="ablab",
+    help="Which of your changes help, by how much, how sure, and at what cost.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("demo")(demo.demo)
+app.command("plan")(plan.plan)
+app.command("run")(run.run)
+app.command("report")(report.report)
+app.command("train")(train.train)
+app.command("eval")(evaluate.evaluate)
+app.command("predict")(predict.predict)
+app.add_typer(data.app, name="data")
+app.command("parts")(parts.parts)
+app.command("check")(check.check)
+
+
+@app.callback(invoke_without_command=True)
+def _root(version: bool = typer.Option(False, "--version", help="Print the version and stop.")) -> None:
+    if version:
+        from ablab import __version__
+
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+def main() -> None:
+    """The command `ablab`."""
+    app()

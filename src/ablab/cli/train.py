@@ -1,0 +1,36 @@
+"""`ablab train`: one model, without a study."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ablab.cli.answer import Data, Folder, Json, Plugins, Sets, answering, display, settings
+
+
+def train(
+    recipe: Annotated[Path | None, typer.Argument(help="A recipe, or a study whose baseline is meant (YAML).")] = None,
+    data: Data = None,
+    seed: Annotated[int, typer.Option("--seed", min=0)] = 0,
+    folder: Folder = None,
+    set: Sets = None,
+    plugin: Plugins = None,
+    json: Json = False,
+) -> None:
+    """Train one model and score it on validation."""
+    with answering(json) as answer:
+        from ablab.reports.listings import score_table
+        from ablab.study import single
+
+        overrides = settings(set, data)
+        record, place = single.train(recipe, overrides, seed, folder, [*(plugin or [])], display())
+        document = {"status": record.status, "error": record.error, "folder": place, "scores": record.scores}
+        document |= {"settings": record.settings, "cost": record.cost, "notes": record.notes}
+        answer(
+            document, [score_table(record.scores), *record.notes, f"run: {place}"] if record.status == "done" else ""
+        )
+        if record.status != "done":
+            typer.secho(f"{record.status}: {record.error}", fg="red", err=True)
+            raise typer.Exit(1)

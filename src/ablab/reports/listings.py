@@ -1,0 +1,104 @@
+"""Tables of single things for a terminal: a plan, scores, COCO's figures, a data set's defects."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+HEADLINE = ("AP", "AP50", "AP75", "precision", "recall", "F1")
+SITES_SHOWN = 4
+
+
+def plan_tables(plan: Mapping[str, Any]) -> list[Table | Text]:
+    """What `ablab plan` prints: cost and time an arm, the sites of each edit, and what the seeds can detect."""
+    costs = _table("arm", "parameters", "GFLOPs", "latency ms", "step ms", "min a run", "what changes")
+    for arm in plan["arms"]:
+        costs.add_row(
+            arm["arm"],
+            f"{arm['parameters']:,}",
+            f"{arm['flops'] / 1e9:.2f}",
+            f"{arm['latency_ms']:.1f} ± {arm['latency_iqr_ms'] / 2:.1f}",
+            f"{arm['step_ms']:.0f}",
+            f"{arm['run_seconds'] / 60:.1f}",
+            "; ".join(arm["differences"]) or "-",
+        )
+    lines: list[Table | Text] = [costs]
+    for arm in plan["arms"]:
+        if arm["sites"]:
+            lines.append(_sites(arm))
+        lines += [Text(f"{arm['arm']}: {note}", style="yellow") for note in arm["notes"]]
+    lines += [Text(note, style="yellow") for note in plan["notes"]]
+    return [*lines, *map(Text, _prospects(plan))]
+
+
+def _sites(arm: Mapping[str, Any]) -> Table:
+    table = _table(
+        "site", "was", "becomes", "input", "output", "parameters", title=f"{arm['arm']}: {len(arm['sites'])} sites"
+    )
+    for each in arm["sites"][:SITES_SHOWN]:
+        site = each if isinstance(each, Mapping) else each.__dict__
+        shapes = ("x".join(map(str, site[key])) for key in ("input_shape", "output_shape"))
+        table.add_row(site["name"], site["old"], site["new"], *shapes, f"{site['parameters']:+,}")
+    if len(arm["sites"]) > SITES_SHOWN:
+        table.add_row(f"... {len(arm['sites']) - SITES_SHOWN} more (--json lists all)", "", "", "", "", "")
+    return table
+
+
+def _prospects(plan: Mapping[str, Any]) -> list[str]:
+    found, runs = plan["detectable"], len(plan["arms"]) * len(plan["seeds"])
+    lines = [f"{runs} runs, {plan['jobs']} at a time: about {plan['hours'] * 60:.0f} minutes"]
+    if plan["max_hours"] and plan["hours"] > plan["max_hours"]:
+        lines.append(
+            f"warning: that is more than max_hours = {plan['max_hours']}; some runs will be left for a second call"
+        )
+    if found["one"] is None:
+        return [*lines, "one seed detects nothing: no spread is known; 5 or more give a verdict"]
+    text = (
+        f"{found['seeds']} seeds find an effect of {found['one']:.2f} times the seed noise sd(d) four times in five, "
+        f"{found['all']:.2f} where all {found['comparisons']} arms are judged together"
+    )
+    if found["noise"]:
+        text += f": {found['one'] * found['noise']:.3f} and {found['all'] * found['noise']:.3f} {plan['metric']}"
+    return [*lines, text] + (["fewer than 5 seeds: a screening"] if found["seeds"] < 5 else [])
+
+
+def score_table(scores: Mapping[str, Mapping[str, float]]) -> Table:
+    """Headline metrics, one column a split, then per-class AP."""
+    table = _table("metric", *scores)
+    names = next(iter(scores.values()))
+    for name in [*(n for n in HEADLINE if n in names), *(n for n in names if n.startswith("AP/"))]:
+        table.add_row(name, *(_figure(found.get(name)) for found in scores.values()))
+    return table
+
+
+def figures_table(figures: Mapping[str, float]) -> Table:
+    """COCO's figures, one row each."""
+    table = _table("figure", "value")
+    for name, value in figures.items():
+        table.add_row(name, _figure(value))
+    return table
+
+
+def defect_table(defects: Sequence[Mapping[str, str]]) -> Table:
+    """Defects of a data set, one row each."""
+    table = _table("defect", "where", "what")
+    for defect in defects:
+        table.add_row(defect["kind"], defect["where"], defect["detail"])
+    return table
+
+
+def _figure(value: float | None) -> str:
+    return "-" if value is None or value != value else f"{value:.4f}"
+
+
+def _table(first: str, *others: str, title: str | None = None) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", title_style="bold")
+    table.add_column(first, overflow="fold")
+    for name in others:
+        left = name in {"what changes", "was", "becomes", "where", "what", "input", "output"}
+        table.add_column(name, justify="left" if left else "right", overflow="fold")
+    return table

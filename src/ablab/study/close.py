@@ -1,0 +1,82 @@
+"""Closing a study: the one reading of the test split, and the pictures of what each change fixed and broke."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from ablab import registry
+from ablab.contracts import Task
+from ablab.engine.events import Events
+from ablab.records import RunRecord, read_items, read_json, slug, write_bytes, write_json
+from ablab.study.design import BASELINE, Arm
+from ablab.study.train import score_split
+
+
+def score_run(folder: Path, record: RunRecord, events: Events) -> None:
+    """Score one finished run on test; what was scored before is kept."""
+    place = folder / record.key.folder
+    if not (place / "test.json").exists():
+        write_json(place / "test.json", score_split(place, "test", events))
+
+
+def final(folder: Path, records: Sequence[RunRecord]) -> dict[str, Any]:
+    """Gather every run's test scores into `final.json`, once; a later call reads it."""
+    path = folder / "final.json"
+    if path.exists():
+        return read_json(path)
+    table: dict[str, dict[str, Any]] = {}
+    for record in records:
+        if record.status == "done":
+            scored = read_json(folder / record.key.folder / "test.json")
+            table.setdefault(record.key.arm, {})[str(record.key.seed)] = scored
+    document = {"split": "test", "read": datetime.now(UTC).isoformat(timespec="seconds"), "scores": table}
+    write_json(path, document)
+    return document
+
+
+def log_reading(place: Path) -> str:
+    """Note a second reading of test in the study that a run belongs to; returns a warning, or "" where it is none."""
+    folder = next((parent for parent in place.resolve().parents if (parent / "final.json").exists()), None)
+    if folder is None:
+        return ""
+    log = folder / "test-readings.json"
+    readings = [*(read_json(log) if log.exists() else []), {"run": place.name, "read": datetime.now(UTC).isoformat()}]
+    write_json(log, readings)
+    return (
+        f"test was scored when the study closed; this is reading {len(readings) + 1} of it, and it is logged in {log}. "
+        "What is chosen after looking at test is no longer tested by it."
+    )
+
+
+def pictures(folder: Path, made: Sequence[Arm], records: Mapping[tuple[str, int], RunRecord], seed: int) -> None:
+    """Write `panels/`: for each change, the images that it fixed and those that it broke, at one seed."""
+    baseline = records.get((BASELINE, seed))
+    rows = []
+    for arm in made:
+        record = records.get((arm.name, seed))
+        if arm.kind != "change" or record is None or baseline is None:
+            continue
+        task: Task = registry.task(arm.recipe.task)[1](arm.recipe)
+        before, after = ((_evidence(folder, r), r.settings) for r in (baseline, record))
+        for index, panel in enumerate(task.panels(before, after, "validation", arm.name)):
+            file = f"{slug(arm.name)}-{index}.png"
+            write_bytes(folder / "panels" / file, panel.png)
+            kind = panel.title.partition(":")[0]
+            rows.append(
+                {
+                    "arm": arm.name,
+                    "seed": seed,
+                    "kind": kind,
+                    "title": panel.title,
+                    "caption": panel.caption,
+                    "file": file,
+                }
+            )
+    write_json(folder / "panels" / "panels.json", rows)
+
+
+def _evidence(folder: Path, record: RunRecord) -> dict[str, Any]:
+    return read_items(folder / record.key.folder / "items-validation.npz")

@@ -1,0 +1,1 @@
+"""Who does the runs: `local` processes. Every executor calls the same run function."""

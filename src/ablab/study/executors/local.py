@@ -1,0 +1,122 @@
+"""Runs as processes of this machine: one process a run, forked from a warm server that has torch imported."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from typing import Any
+
+from ablab.engine.events import Display, Sender, replay
+from ablab.errors import AblabError
+
+
+@dataclass(frozen=True)
+class Job:
+    """A call of a module-level function: `work(*arguments, events)`."""
+
+    name: str
+    work: Callable[..., object]
+    arguments: tuple[Any, ...]
+
+
+@dataclass
+class _Running:
+    job: Job
+    process: BaseProcess
+    connection: Connection
+    row: Display
+    error: str = "its process was killed"
+
+
+def execute(
+    jobs: Sequence[Job], parallel: int, display: Display, start: Callable[[], bool]
+) -> Iterator[tuple[Job, str]]:
+    """Do the jobs in order, `parallel` at a time; yields each as it ends, with "" or what went wrong.
+
+    Before each job `start()` is asked whether to go on. When the caller stops listening (Ctrl-C included), the jobs that
+    are under way are ended; when this process dies, its children notice and end themselves.
+    """
+    # The server must not import the user's main module: a script without a guard would run again.
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["ablab.study.train", "ablab.tasks.detection.task"])
+    waiting, running = list(jobs), list[_Running]()
+    try:
+        while waiting or running:
+            while waiting and len(running) < parallel:
+                if not start():
+                    waiting.clear()
+                    break
+                running.append(_launch(context, waiting.pop(0), display))
+            for ended in _listen(running):
+                running.remove(ended)
+                yield ended.job, ended.error
+    finally:
+        for each in running:
+            each.process.terminate()
+            each.process.join(5)
+            if each.process.is_alive():
+                each.process.kill()
+            each.row.close()
+
+
+def _launch(context: Any, job: Job, display: Display) -> _Running:
+    receiver, sender = context.Pipe(duplex=False)
+    process = context.Process(target=_child, args=(sender, job.work, job.arguments), daemon=False)
+    process.start()
+    sender.close()
+    return _Running(job, process, receiver, display.row(job.name))
+
+
+def _listen(running: Sequence[_Running]) -> list[_Running]:
+    """Show what the running jobs say; returns those that ended."""
+    ended = []
+    ready = wait([each.connection for each in running], timeout=1.0)
+    for each in running:
+        if each.connection not in ready:
+            continue
+        try:
+            message = each.connection.recv()
+        except (EOFError, OSError):
+            each.process.join()
+            each.row.close()
+            each.connection.close()
+            if each.error and each.process.exitcode not in (0, None):
+                each.error += f" (exit code {each.process.exitcode})"
+            ended.append(each)
+            continue
+        if message[0] == "done":
+            each.error = message[1]
+        else:
+            replay(message, each.row)
+    return ended
+
+
+def _child(connection: Connection, work: Callable[..., object], arguments: tuple[Any, ...]) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
+    threading.Thread(target=_die_with_parent, daemon=True).start()
+    error = ""
+    try:
+        work(*arguments, Sender(connection.send))
+    except AblabError as failure:
+        error = str(failure)
+    except Exception as failure:
+        traceback.print_exc(file=sys.stderr)
+        error = f"{type(failure).__name__}: {failure}"
+    connection.send(("done", error))
+    connection.close()
+
+
+def _die_with_parent() -> None:
+    """End this process when the one that asked for it is gone: its results would have no home."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)

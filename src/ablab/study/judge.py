@@ -1,0 +1,88 @@
+"""From records to verdicts: what `stats` is asked, and what the reader is warned of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ablab import stats
+from ablab.errors import ConfigError, suggest
+from ablab.records import RunRecord
+from ablab.study.design import BASELINE, Arm
+from ablab.study.spec import Study
+
+Scores = dict[str, dict[int, float]]
+
+
+def judge(
+    study: Study, made: Sequence[Arm], records: Sequence[RunRecord], test: Scores | None = None
+) -> dict[str, Any]:
+    """`verdicts.json`: one row an arm, the label and the warnings.
+
+    `test` holds the judge metric on the test split once the study is closed: a study that is judged on test has no
+    verdict before. Raises ConfigError for a metric that no
+    run has.
+    """
+    table = (test or {}) if study.judge.split == "test" else score_table(study, records)
+    verdicts = stats.judge(
+        {arm.name: table.get(arm.name, {}) for arm in made},
+        BASELINE,
+        direction=study.judge.direction,
+        smallest_interesting=study.judge.smallest_interesting,
+        alpha=study.judge.alpha,
+        controls=[arm.name for arm in made if arm.kind == "control"],
+    )
+    return {
+        "split": study.judge.split,
+        "metric": study.judge.metric,
+        "label": "screening" if len(study.seeds) < 5 else "",
+        "arms": [verdict.as_dict() for verdict in verdicts],
+        "warnings": warnings(made, records),
+    }
+
+
+def score_table(study: Study, records: Sequence[RunRecord]) -> Scores:
+    """{arm: {seed: score}} on validation; a diverged run has the declared score, a failed one is missing."""
+    table: Scores = {}
+    for record in records:
+        if record.status == "failed":
+            continue
+        scores = record.scores.get("validation", {})
+        if record.status == "done" and study.judge.metric not in scores:
+            raise ConfigError(f"judge: no metric '{study.judge.metric}'{suggest(study.judge.metric, scores)}")
+        value = scores[study.judge.metric] if record.status == "done" else study.judge.on_divergence
+        table.setdefault(record.key.arm, {})[record.key.seed] = value
+    return table
+
+
+def warnings(made: Sequence[Arm], records: Sequence[RunRecord]) -> list[str]:
+    """What a reader must know before believing a row."""
+    said = [f"{r.key.arm}, seed {r.key.seed}: {r.status}: {r.error}" for r in records if r.status != "done"]
+    done = [record for record in records if record.status == "done"]
+    said += _unequal(
+        {r.key: r.batch_hash for r in done if not _own_streams(made, r.key.arm)},
+        "saw other batches than the baseline under the same seed, so these pairs share less luck",
+    )
+    said += _unequal(
+        {r.key: f"{r.weights_loaded:.3f}" for r in done if r.weights_loaded is not None},
+        "loaded another share of the pretrained weights than the baseline",
+    )
+    said += _unequal(
+        {r.key: ", ".join(f"{k} {v}" for k, v in sorted(r.environment.items())) for r in done},
+        "ran in another environment than the baseline",
+    )
+    return said + list(dict.fromkeys(note for record in records for note in record.notes))
+
+
+def _own_streams(made: Sequence[Arm], name: str) -> bool:
+    return any(arm.name == name and arm.kind == "control" for arm in made)
+
+
+def _unequal(values: Mapping[Any, str], sentence: str) -> list[str]:
+    """One sentence an arm whose value differs from the baseline's under some seed."""
+    baseline = {key.seed: value for key, value in values.items() if key.arm == BASELINE}
+    odd: dict[str, list[int]] = {}
+    for key, value in values.items():
+        if baseline.get(key.seed, value) != value:
+            odd.setdefault(key.arm, []).append(key.seed)
+    return [f"{arm} {sentence} (seeds {', '.join(map(str, sorted(seeds)))})" for arm, seeds in odd.items()]

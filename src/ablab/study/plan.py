@@ -1,0 +1,195 @@
+"""Pre-flight: build, operate on, check, weigh and time every arm before anything trains."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ablab import registry, stats
+from ablab.contracts import SampleSet, Splits, Task
+from ablab.engine.events import Events
+from ablab.engine.optim import optimizer
+from ablab.engine.precision import choose
+from ablab.errors import ConfigError, UserError, suggest
+from ablab.measure import flops, latency, parameters
+from ablab.records import EditReport
+from ablab.study.design import Arm, arms
+from ablab.study.spec import Study
+from ablab.study.train import build, scores
+
+STARTUP_SECONDS = 4.0  # a forked process: the data set opened, the first batch, files written
+
+
+@dataclass(frozen=True)
+class Built:
+    """One arm, standing on the CPU."""
+
+    arm: Arm
+    task: Task
+    splits: Splits
+    model: nn.Module
+    report: EditReport
+
+
+def plan(study: Study, plugins: Sequence[Path], events: Events, jobs: int = 1) -> dict[str, Any]:
+    """Build and check every arm; `plan.json` as plain data.
+
+    Raises UserError naming every arm that cannot be built, with the site, the shapes and what to do; ConfigError for a
+    metric that the task does not have.
+    """
+    source = registry.load_plugins([*map(Path, study.plugins), *plugins])
+    made = arms(study)
+    torch.set_num_threads(study.baseline.train.threads)
+    events.begin("plan", 2 * len(made) + 1)
+    built = _build(made, study.seeds[0], events)
+    rows = []
+    evaluated = _evaluation(built[0], study.judge.metric)
+    events.advance(len(made) + 1, {})
+    for index, each in enumerate(built):
+        rows.append(_row(each, evaluated))
+        events.advance(len(made) + 2 + index, {})
+    timed = latency({each.arm.name: each.model for each in built}, built[0].task.example(), rounds=15)
+    for row in rows:
+        row |= {"latency_ms": timed[row["arm"]].median_ms, "latency_iqr_ms": timed[row["arm"]].iqr_ms}
+    events.end()
+    hours = sum(row["run_seconds"] for row in rows) * len(study.seeds) / jobs / 3600
+    return {
+        "name": study.name,
+        "arms": rows,
+        "seeds": list(study.seeds),
+        "metric": study.judge.metric,
+        "jobs": jobs,
+        "hours": hours,
+        "max_hours": study.max_hours,
+        "plugins": source,
+        "notes": list(built[0].splits.notes),
+        "detectable": detectable(study, len(made) - 1),
+    }
+
+
+def _build(made: Sequence[Arm], seed: int, events: Events) -> list[Built]:
+    built, broken = [], []
+    for done, arm in enumerate(made, start=1):
+        try:
+            task: Task = registry.task(arm.recipe.task)[1](arm.recipe)
+            splits = task.data((arm.stream, seed))
+            model, report = build(task, arm, seed)
+            built.append(Built(arm, task, splits, model, report))
+        except UserError as error:
+            if arm.kind == "baseline":
+                raise
+            broken.append(f"change '{arm.name}': {error}")
+        events.advance(done, {})
+    if broken:
+        raise UserError("\n".join(broken))
+    return built
+
+
+def _batch(task: Task, samples: SampleSet, count: int, epoch: int) -> dict[str, Any]:
+    return task.collate([samples[epoch, i % len(samples)] for i in range(count)])
+
+
+def _evaluation(built: Built, metric: str) -> float:
+    """Seconds to evaluate one image; checks on the way that the judge's metric exists."""
+    samples = built.splits.validation
+    batch = _batch(built.task, samples, min(8, len(samples)), 0)
+    meter = built.task.meter()
+    model = built.model.eval()
+    seconds = []
+    with torch.inference_mode():
+        for _ in range(2):  # the first warms up
+            start = time.perf_counter()
+            predictions = built.task.predict(model, batch)
+            seconds.append((time.perf_counter() - start) / len(predictions))
+    meter.update(predictions, batch["truth"])
+    found = scores(meter, meter.items(), meter.choose(meter.items()))
+    if metric not in found:
+        raise ConfigError(f"judge: there is no metric '{metric}'{suggest(metric, found)}")
+    return seconds[-1]
+
+
+def _row(built: Built, evaluation_seconds: float) -> dict[str, Any]:
+    train = built.arm.recipe.train
+    step = _step_seconds(built)
+    steps = -(-len(built.splits.train) // train.batch) * train.epochs
+    validations = 1 + (train.epochs // train.validate_every if train.validate_every else 0)
+    seconds = STARTUP_SECONDS + steps * step + validations * len(built.splits.validation) * evaluation_seconds
+    example = built.task.example()
+    return {
+        "arm": built.arm.name,
+        "differences": list(built.arm.differences),
+        "because": built.arm.because,
+        "parameters": parameters(built.model),
+        "flops": flops(built.model, example),
+        "input_shape": list(example.shape),
+        "output_shapes": _shapes(built.model, example),
+        "sites": built.report.sites,
+        "unreached": list(built.report.unreached),
+        "steps": steps,
+        "step_ms": step * 1000,
+        "run_seconds": seconds,
+        "notes": _notes(built),
+    }
+
+
+def _shapes(model: nn.Module, example: Tensor) -> list[list[int]]:
+    with torch.inference_mode():
+        output = model.eval()(example)
+    flat = output.values() if isinstance(output, dict) else output if isinstance(output, list | tuple) else [output]
+    return [list(each.shape) for each in flat if isinstance(each, Tensor)]
+
+
+def _step_seconds(built: Built) -> float:
+    """Time of a training step on real batches, as it will run; also the proof that a step works.
+
+    Raises UserError where the loss is not finite or a parameter is left without a gradient.
+    """
+    precision = choose(built.arm.recipe.train)
+    model = built.model.train()
+    chosen = optimizer(model, built.arm.recipe.optimizer)  # asserts that it holds every parameter exactly once
+    seconds = []
+    state = {name: value.clone() for name, value in model.state_dict().items()}
+    for epoch in range(3):  # the first warms up
+        batch = _batch(built.task, built.splits.train, built.arm.recipe.train.batch, epoch)
+        start = time.perf_counter()
+        _batch(built.task, built.splits.train, built.arm.recipe.train.batch, epoch)
+        with precision.autocast():
+            loss = built.task.step(model, precision.to_device(batch)).loss
+        if not torch.isfinite(loss):
+            raise UserError(f"arm '{built.arm.name}': the first loss is {loss.item()}; check the change's arguments")
+        loss.backward()  # type: ignore[no-untyped-call]
+        seconds.append(time.perf_counter() - start)
+        idle = [name for name, p in model.named_parameters() if p.requires_grad and p.grad is None]
+        if idle:
+            raise UserError(f"arm '{built.arm.name}': {len(idle)} parameters get no gradient, the first is {idle[0]}")
+        chosen.zero_grad()
+    model.load_state_dict(state)
+    return min(seconds[1:])
+
+
+def _notes(built: Built) -> list[str]:
+    notes = []
+    if built.report.unreached:
+        count = len(built.report.unreached)
+        notes.append(f"{count} functional calls were not reached: {', '.join(built.report.unreached[:3])}")
+    return notes
+
+
+def detectable(study: Study, comparisons: int) -> dict[str, Any]:
+    """The smallest effect that these seeds find four times in five, in units of sd(d), the seed noise."""
+    n, alpha = len(study.seeds), study.judge.alpha
+    if n < 2:
+        return {"seeds": n, "comparisons": comparisons, "one": None, "all": None, "noise": study.judge.noise}
+    return {
+        "seeds": n,
+        "comparisons": comparisons,
+        "one": stats.smallest_detectable(n, alpha),
+        "all": stats.smallest_detectable(n, alpha, comparisons),
+        "noise": study.judge.noise,
+    }

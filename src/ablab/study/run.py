@@ -1,0 +1,185 @@
+"""A study from first run to verdicts: plan, train what is missing, judge, close."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ablab import registry
+from ablab.config import fingerprint
+from ablab.contracts import Task
+from ablab.engine.events import Display, Events
+from ablab.errors import StoreError
+from ablab.records import RunKey, RunRecord, plain_json, read_json, write_json, write_record
+from ablab.study import close, store
+from ablab.study.design import Arm, arms
+from ablab.study.executors.local import Job, execute
+from ablab.study.judge import judge
+from ablab.study.plan import plan
+from ablab.study.spec import Study
+from ablab.study.train import environment, train
+
+TRIES = 2  # a run that failed for no reason of its own (killed, out of memory) may do better alone
+
+
+def run(
+    study: Study, folder: Path, *, jobs: int | None = None, plugins: Sequence[Path] = (), display: Display
+) -> dict[str, Any]:
+    """Train every arm under every seed that has no record yet, judge, and close the study when all is done.
+
+    Whatever ends this early (Ctrl-C, a kill, a full disk) loses at most the runs under way; the same call goes on.
+    Raises UserError before anything trains where an arm cannot be built; StoreError where nothing can be written.
+    """
+    start = time.monotonic()
+    parallel = jobs or at_a_time(study)
+    with store.driving(folder):
+        made = arms(study)
+        planned = _plan(study, folder, plugins, parallel, display.row(""))
+        wanted = store.keys(study, made, planned["asked"]["data"], planned["plugins"])
+        store.freeze(folder, study)
+        _train_missing(study, folder, wanted, plugins, parallel, display, start)
+        records = store.finished(folder, [key for _, key in wanted])
+        complete = _complete(records, wanted)
+        test = _close(folder, made, records, study, parallel, display) if complete else None
+        document = judge(study, made, list(records.values()), test)
+        write_json(folder / "verdicts.json", document)
+    failed = len(wanted) - sum(record.status != "failed" for record in records.values())
+    return {"runs": len(wanted), "failed": failed, "closed": complete, "seconds": time.monotonic() - start, **document}
+
+
+def at_a_time(study: Study) -> int:
+    """Runs at a time: as many as the cores hold at the recipe's threads; one where there is a GPU."""
+    import torch
+
+    if study.baseline.train.device != "cpu" and torch.cuda.is_available():
+        return 1
+    return max((os.cpu_count() or 1) // study.baseline.train.threads, 1)
+
+
+def _plan(study: Study, folder: Path, plugins: Sequence[Path], parallel: int, events: Events) -> dict[str, Any]:
+    """The pre-flight; the one that is there already where study, parts and data are the same."""
+    path = folder / "plan.json"
+    source = registry.load_plugins([*map(Path, study.plugins), *plugins])
+    asked = {"study": study.model_dump(mode="json"), "plugins": source, "jobs": parallel, "data": _manifests(study)}
+    if path.exists():
+        planned = read_json(path)
+        if planned.get("asked") == plain_json(asked):
+            return planned
+    planned = plan(study, plugins, events, parallel) | {"asked": asked}
+    for note in planned["notes"]:
+        events.say(note)
+    write_json(path, planned)
+    return planned
+
+
+def _manifests(study: Study) -> dict[str, str]:
+    """{arm: fingerprint of its data}; arms with the same data share the reading."""
+    known: dict[str, str] = {}
+    found = {}
+    for arm in arms(study):
+        data = fingerprint(arm.recipe.data)
+        if data not in known:
+            task: Task = registry.task(arm.recipe.task)[1](arm.recipe)
+            known[data] = task.data((arm.stream, 0)).manifest
+        found[arm.name] = known[data]
+    return found
+
+
+def _complete(records: Mapping[RunKey, RunRecord], wanted: Sequence[tuple[Arm, RunKey]]) -> bool:
+    return all(key in records and records[key].status != "failed" for _, key in wanted)
+
+
+def _train_missing(
+    study: Study,
+    folder: Path,
+    wanted: Sequence[tuple[Arm, RunKey]],
+    plugins: Sequence[Path],
+    parallel: int,
+    display: Display,
+    start: float,
+) -> None:
+    """Do the runs without a record, and once more those that failed."""
+    events = display.row("")
+    files = [*map(Path, study.plugins), *plugins]
+    total = len(wanted)
+    for attempt in range(TRIES):
+        records = store.finished(folder, [key for _, key in wanted])
+        todo = [(arm, key) for arm, key in wanted if key not in records or records[key].status == "failed"]
+        if attempt == 0 and len(todo) < total:
+            events.say(f"{total - len(todo)} of {total} runs are done already")
+        if not todo:
+            return
+        by_name = {_name(key): (arm, key) for arm, key in todo}
+        work = [Job(_name(key), train_with_plugins, (arm, key, folder, files)) for arm, key in todo]
+        events.begin("runs", total)
+        done = total - len(todo)
+        events.advance(done, {})
+        for job, error in execute(
+            work, parallel if attempt == 0 else 1, display, _may_start(study, folder, start, events)
+        ):
+            done += 1
+            _settle(folder, by_name[job.name][1], error, events)
+            events.advance(done, {})
+        events.end()
+
+
+def _name(key: RunKey) -> str:
+    return f"{key.arm}, seed {key.seed}"
+
+
+def train_with_plugins(arm: Arm, key: RunKey, folder: Path, plugins: Sequence[Path], events: Events) -> RunRecord:
+    """One run in a process of its own, which knows the user's parts only after loading them."""
+    registry.load_plugins(list(plugins))
+    return train(arm, key, folder, events)
+
+
+def _may_start(study: Study, folder: Path, start: float, events: Events) -> Callable[[], bool]:
+    def may() -> bool:
+        store.check_space(folder)
+        hours = (time.monotonic() - start) / 3600
+        if study.max_hours is None or hours < study.max_hours:
+            return True
+        events.say(f"max_hours: {hours:.2f} h of {study.max_hours} h are used; no further run starts")
+        return False
+
+    return may
+
+
+def _settle(folder: Path, key: RunKey, error: str, events: Events) -> None:
+    """Say how a run ended; one whose process died gets a record that says so."""
+    found = store.finished(folder, [key])
+    if error and (key not in found or found[key].status == "done"):
+        write_record(folder, RunRecord(key, "failed", error=error, environment=environment()))
+    elif key not in found:
+        raise StoreError(f"{_name(key)} ended without a record in {folder / key.folder}")
+    record = store.finished(folder, [key])[key]
+    if record.status != "done":
+        events.say(f"{_name(key)} {record.status}: {record.error}")
+
+
+def _close(
+    folder: Path,
+    made: Sequence[Arm],
+    records: Mapping[RunKey, RunRecord],
+    study: Study,
+    parallel: int,
+    display: Display,
+) -> dict[str, dict[int, float]]:
+    """Score test once for every run, draw the pictures; returns the judge's metric on test."""
+    done = [record for record in records.values() if record.status == "done"]
+    if not (folder / "final.json").exists():
+        work = [Job(f"test of {_name(record.key)}", close.score_run, (folder, record)) for record in done]
+        for job, error in execute(work, parallel, display, lambda: True):
+            if error:
+                raise StoreError(f"{job.name}: {error}; the same command tries it again")
+        close.pictures(folder, made, {(r.key.arm, r.key.seed): r for r in done}, study.seeds[0])
+    final = close.final(folder, done)
+    table: dict[str, dict[int, float]] = {record.key.arm: {} for record in records.values()}
+    for record in records.values():
+        scored = final["scores"].get(record.key.arm, {}).get(str(record.key.seed))
+        value = scored[study.judge.metric] if scored else study.judge.on_divergence
+        table[record.key.arm][record.key.seed] = study.judge.on_divergence if value is None else value
+    return table

@@ -1,0 +1,125 @@
+"""One model without a study: train it, score it, use it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ablab import __version__, registry
+from ablab.config import load_yaml, override
+from ablab.contracts import SampleSet, Task
+from ablab.engine.evaluate import evaluate as gather
+from ablab.engine.events import Events
+from ablab.engine.precision import Precision, choose
+from ablab.errors import ConfigError, suggest
+from ablab.records import RunKey, RunRecord, write_bytes, write_json
+from ablab.study import spec
+from ablab.study.close import log_reading
+from ablab.study.design import BASELINE, Arm, run_fingerprint
+from ablab.study.store import driving
+from ablab.study.train import restore, scores
+from ablab.study.train import train as train_arm
+
+SPLITS = ("train", "validation", "test")
+PICTURES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"}
+
+
+def train(
+    recipe: Path | None,
+    changes: Mapping[str, Any],
+    seed: int,
+    folder: Path | None,
+    plugins: Sequence[Path],
+    events: Events,
+) -> tuple[RunRecord, Path]:
+    """Train a recipe, a study's baseline, or the defaults with `changes`; returns the record and its folder."""
+    source = registry.load_plugins(list(plugins))
+    data: dict[str, Any] = load_yaml(recipe) if recipe else {}
+    where = str(recipe) if recipe else "train"
+    root = recipe.resolve().parent if recipe else Path.cwd()
+    if "baseline" in data:
+        data, where = data["baseline"], f"{where}: baseline"
+    made = override(spec.recipe(data, where, root), changes, "--set")
+    arm = Arm(BASELINE, "baseline", "", made, stream="train")
+    manifest = registry.task(made.task)[1](made).data(("train", seed)).manifest
+    key = RunKey("train", arm.name, seed, run_fingerprint(arm, seed, manifest, source, __version__))
+    folder = folder or Path("runs") / "train"
+    with driving(folder):
+        return train_arm(arm, key, folder, events), folder / key.folder
+
+
+def evaluate(place: Path, split: str, data: str | None, events: Events) -> tuple[dict[str, float], list[str]]:
+    """Score a run on a split under the threshold that it chose on validation; returns scores and what to tell the user.
+
+    Raises ConfigError for an unknown split or a folder that holds no run.
+    """
+    if split not in SPLITS:
+        raise ConfigError(f"unknown split '{split}'{suggest(split, SPLITS)}")
+    task, model, arm, settings = restore(_run(place), data)
+    torch.set_num_threads(arm.recipe.train.threads)
+    splits = task.data((arm.stream, 0))
+    samples: SampleSet = splits.plain if split == "train" else getattr(splits, split)
+    items = gather(task, model, samples, arm.recipe, events=events)
+    notes = [*splits.notes, log_reading(place)] if split == "test" and data is None else list(splits.notes)
+    return scores(task.meter(), items, settings), [note for note in notes if note]
+
+
+def _run(place: Path) -> Path:
+    if (place / "run.json").is_file():
+        return place
+    if not place.is_dir():
+        near = suggest(place.name, [p.name for p in place.parent.iterdir()] if place.parent.is_dir() else [])
+        raise ConfigError(f"no folder {place}{near}")
+    found = sorted(path.parent for path in place.rglob("run.json"))
+    shown = "; it holds these: " + ", ".join(map(str, found[:6])) if found else "; `ablab train` makes one"
+    raise ConfigError(f"{place} is no run's folder: it has no run.json{shown}")
+
+
+def predict(place: Path, source: Path, out: Path, threshold: float | None, events: Events) -> dict[str, Any]:
+    """Detect in an image or a folder of images; writes pictures and `detections.json` into `out`.
+
+    Raises ConfigError where there is no image, DataError for one that cannot be read.
+    """
+    task, model, arm, settings = restore(_run(place))
+    least = settings.get("threshold", 0.25) if threshold is None else threshold
+    images = _images(source)
+    torch.set_num_threads(arm.recipe.train.threads)
+    precision = choose(arm.recipe.train)
+    model = precision.place(model)
+    rows: list[dict[str, Any]] = []
+    start = time.perf_counter()
+    events.begin("predict", len(images))
+    for done, path in enumerate(images, start=1):
+        found, png = _predict_one(task, model, precision, path, least)
+        write_bytes(out / f"{path.stem}.png", png)
+        rows.append({"image": str(path), "detections": found})
+        events.advance(done, {})
+    events.end()
+    document = {"threshold": least, "images": rows, "seconds": time.perf_counter() - start}
+    write_json(out / "detections.json", document)
+    return document
+
+
+def _predict_one(
+    task: Task, model: torch.nn.Module, precision: Precision, path: Path, least: float
+) -> tuple[list[dict[str, Any]], bytes]:
+    batch = precision.to_device(task.collate([task.read(path)]))
+    with torch.inference_mode(), precision.autocast():
+        prediction = task.predict(model, batch)[0]
+    return task.show(path, prediction, least)
+
+
+def _images(source: Path) -> list[Path]:
+    if source.is_file():
+        return [source]
+    if not source.is_dir():
+        near = suggest(source.name, [p.name for p in source.parent.iterdir()] if source.parent.is_dir() else [])
+        raise ConfigError(f"no image or folder {source}{near}")
+    found = sorted(path for path in source.iterdir() if path.suffix.lower() in PICTURES)
+    if not found:
+        raise ConfigError(f"{source} holds no image; expected one of {', '.join(sorted(PICTURES))}")
+    return found

@@ -1,0 +1,120 @@
+"""The study file: baseline, changes, design, seeds, judge."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, SerializeAsAny, model_validator
+
+from ablab import registry
+from ablab.config import Config, load_yaml, override, parse
+from ablab.errors import ConfigError
+from ablab.recipe import Change, Recipe
+
+
+def _seeds(value: Any) -> Any:
+    if isinstance(value, bool) or not isinstance(value, int | list | tuple):
+        raise ValueError("expected a number of seeds or a list of them")
+    return tuple(range(value)) if isinstance(value, int) else tuple(value)
+
+
+Seeds = Annotated[tuple[Annotated[int, Field(ge=0)], ...], BeforeValidator(_seeds)]
+
+
+class Judge(Config):
+    """How verdicts are reached; frozen before the first run.
+
+    `smallest_interesting` is in the metric's units (0.01 is one point of AP). A run that diverges scores
+    `on_divergence`. `noise`, where it is known, is the standard deviation over seeds of the difference to the baseline.
+    """
+
+    metric: str = "AP"
+    direction: Literal["max", "min"] = "max"
+    smallest_interesting: float = Field(default=0.01, gt=0)
+    alpha: float = Field(default=0.05, gt=0, lt=0.5)
+    split: Literal["validation", "test"] = "validation"
+    on_divergence: float = 0.0
+    noise: float | None = Field(default=None, gt=0)
+
+
+class Study(Config):
+    """A study, as asked. `seeds: 3` is short for `[0, 1, 2]`; `controls: [a/a]` asks for the baseline once more."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]*$")
+    baseline: SerializeAsAny[Recipe]
+    changes: tuple[Change, ...] = ()
+    design: Literal["one-at-a-time"] = "one-at-a-time"
+    controls: tuple[Literal["a/a"], ...] = ()
+    seeds: Seeds = (0, 1, 2)
+    judge: Judge = Judge()
+    plugins: tuple[str, ...] = ()
+    max_hours: float | None = Field(default=None, gt=0, description="no run starts after this")
+
+    @model_validator(mode="after")
+    def _sane(self) -> Study:
+        if not self.changes and not self.controls:
+            raise ValueError("a study without changes compares nothing; add one under 'changes', or use `ablab train`")
+        if not self.seeds:
+            raise ValueError("seeds: at least one is needed; 5 or more for a verdict that is not a screening")
+        for kind, values in (("seed", self.seeds), ("change", [change.name for change in self.changes])):
+            twice = [v for i, v in enumerate(values) if v in values[:i]]
+            if twice:
+                raise ValueError(f"the {kind} '{twice[0]}' stands twice; each is wanted once")
+        if any(change.name == "baseline" for change in self.changes):
+            raise ValueError("a change may not be called 'baseline'")
+        return self
+
+
+def load(path: Path, changes: dict[str, Any] | None = None) -> Study:
+    """Read a study file. Paths in it are relative to the file; `changes` are dotted overrides of the whole study.
+
+    Raises ConfigError for an unknown key, name or type, with the nearest valid word.
+    """
+    data = load_yaml(path)
+    root = path.resolve().parent
+    return build(data, str(path), root, changes)
+
+
+def build(data: dict[str, Any], where: str, root: Path, changes: dict[str, Any] | None = None) -> Study:
+    """Make a study from plain data; `root` is what its relative paths start from."""
+    if "baseline" not in data:
+        raise ConfigError(f"{where}: the key 'baseline' is missing: the recipe that changes are made to")
+    study = parse(Study, {**data, "baseline": recipe(data["baseline"], f"{where}: baseline", root)}, where)
+    plugins = tuple(str(_rooted(plugin, root)) for plugin in study.plugins)
+    study = study.model_copy(update={"plugins": plugins})
+    for path, value in (changes or {}).items():
+        study = _override(study, path, value, root)
+    for change in study.changes:
+        override(study.baseline, change.set, f"{where}: change '{change.name}': set")
+    return study
+
+
+def recipe(data: Any, where: str, root: Path) -> Recipe:
+    """Make a recipe of the right task from plain data."""
+    if not isinstance(data, dict):
+        raise ConfigError(f"{where}: expected a mapping of settings, got {type(data).__name__}")
+    kind = registry.task_recipe(data.get("task", "detection"))
+    made: Recipe = parse(kind, data, where)
+    data_path = str(_rooted(made.data.path, root))
+    return override(made, {"data.path": data_path}, where)
+
+
+def _rooted(path: str, root: Path) -> Path | str:
+    """A relative path that leads somewhere from `root`, whole; anything else (`photo-digits`) as it stands."""
+    if path.startswith(("./", "../")) or (root / path).exists():
+        return (root / path).resolve()
+    return path
+
+
+def _override(study: Study, path: str, value: Any, root: Path) -> Study:
+    if path.startswith("baseline."):
+        made = override(study.baseline, {path.removeprefix("baseline."): value}, "--set")
+        return study.model_copy(update={"baseline": made})
+    data = study.model_dump(exclude={"baseline"}) | {"baseline": study.baseline}
+    *parents, last = path.split(".")
+    if parents:
+        return study.model_copy(
+            update={parents[0]: override(getattr(study, parents[0]), {".".join([*parents[1:], last]): value}, "--set")}
+        )
+    return parse(Study, data | {last: value}, "--set")

@@ -1,0 +1,119 @@
+"""A study's folder: what was asked, frozen; which runs are finished; one driver at a time."""
+
+from __future__ import annotations
+
+import fcntl
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import ablab
+from ablab.errors import ConfigError, StoreError
+from ablab.records import RunKey, RunRecord, read_json, read_records, write_json
+from ablab.study.design import Arm, arms, run_fingerprint, study_fingerprint
+from ablab.study.spec import Study
+
+FROZEN = ("seeds", "metric", "direction", "smallest_interesting", "alpha", "split", "design", "arms")
+FREE_BYTES = 200 * 2**20  # a run's weights, evidence and curves fit many times over
+
+
+def keys(study: Study, made: Sequence[Arm], manifests: dict[str, str], plugins: str) -> list[tuple[Arm, RunKey]]:
+    """Every run of the study, seed-major: an interrupted study is still paired."""
+    return [
+        (
+            arm,
+            RunKey(
+                study.name, arm.name, seed, run_fingerprint(arm, seed, manifests[arm.name], plugins, ablab.__version__)
+            ),
+        )
+        for seed in study.seeds
+        for arm in made
+    ]
+
+
+def finished(folder: Path, wanted: Sequence[RunKey]) -> dict[RunKey, RunRecord]:
+    """The records that exist for these keys, failed ones included."""
+    records = {record.key: record for record in read_records(folder)}
+    return {key: records[key] for key in wanted if key in records}
+
+
+def freeze(folder: Path, study: Study) -> None:
+    """Write `study.json`, or hold it against the one that is there once runs are finished.
+
+    Raises ConfigError where the judge, the design, the arms or the seeds differ from what was frozen: changing them
+    after results were seen voids alpha (3 -> 6 seeds is wrong 9% of the time at alpha 0.05).
+    """
+    path = folder / "study.json"
+    document = describe(study)
+    if path.exists() and any(folder.glob("runs/*/*/record.json")):
+        old = read_json(path)
+        if old["fingerprint"] != document["fingerprint"]:
+            said = [
+                f"{k}: {_said(old[k])} -> {_said(document[k])}" for k in FROZEN if _said(old[k]) != _said(document[k])
+            ]
+            raise ConfigError(
+                f"the study in {folder} was frozen with its first run, and this differs: {'; '.join(said)}. Changing "
+                "it after results were seen voids alpha (3 -> 6 seeds is wrong 9% of the time instead of 5%). Give the "
+                "study a new 'name', or another --folder"
+            )
+        document["created"] = old["created"]
+    write_json(path, document)
+
+
+def _said(value: Any) -> str:
+    return (
+        ", ".join(arm["name"] for arm in value)
+        if isinstance(value, list) and value and isinstance(value[0], dict)
+        else str(value)
+    )
+
+
+def describe(study: Study) -> dict[str, Any]:
+    """`study.json`: what is asked, in plain data."""
+    return {
+        "name": study.name,
+        "fingerprint": study_fingerprint(study),
+        "version": ablab.__version__,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        **study.judge.model_dump(mode="json"),
+        "seeds": list(study.seeds),
+        "design": study.design,
+        "baseline": study.baseline.model_dump(mode="json"),
+        "arms": [
+            {"name": arm.name, "kind": arm.kind, "because": arm.because, "diff": list(arm.differences)}
+            for arm in arms(study)
+        ],
+    }
+
+
+@contextmanager
+def driving(folder: Path) -> Iterator[None]:
+    """Hold the study's folder: a second driver is told so instead of training the same runs twice.
+
+    Raises StoreError where the folder cannot be written, the disk is nearly full, or another driver is at work.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / ".lock").open("w")
+    except OSError as error:
+        raise StoreError(f"cannot write into {folder}: {error.strerror}; choose another place with --folder") from None
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise StoreError(f"another ablab is working on {folder}; wait for it, or choose another --folder") from None
+        check_space(folder)
+        yield
+
+
+def check_space(folder: Path) -> None:
+    """StoreError where the disk has no room for another run."""
+    free = shutil.disk_usage(folder).free
+    if free < FREE_BYTES:
+        raise StoreError(
+            f"{folder}: {free // 2**20} MB are free and a run wants {FREE_BYTES // 2**20}; free some space and run the "
+            "same command again: it goes on from there"
+        )

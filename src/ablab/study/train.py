@@ -1,0 +1,155 @@
+"""One run: one arm under one seed, from nothing to a record."""
+
+from __future__ import annotations
+
+import platform
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+import ablab
+from ablab import registry, surgery
+from ablab.config import parse
+from ablab.contracts import Items, Meter, SampleSet, Task
+from ablab.engine import checkpoint
+from ablab.engine.evaluate import evaluate
+from ablab.engine.events import Events
+from ablab.engine.fit import fit
+from ablab.errors import AblabError, Diverged, StoreError
+from ablab.measure import flops, parameters, peak_memory_mb
+from ablab.measure.seeding import forked
+from ablab.recipe import Edit, Recipe
+from ablab.records import EditReport, RunKey, RunRecord, read_items, read_json, write_items, write_json, write_record
+from ablab.study.design import Arm
+
+
+def build(task: Task, arm: Arm, seed: int) -> tuple[nn.Module, EditReport]:
+    """The baseline first, then the operation: weights that no edit touches are the baseline's to the bit (trap 15)."""
+    with forked("init", arm.stream, seed, "model"):
+        model = task.build()
+    if not arm.edits:
+        return model, EditReport()
+    return surgery.apply(model, arm.edits, example=task.example(), key=("init", arm.stream, seed))
+
+
+def train(arm: Arm, key: RunKey, folder: Path, events: Events) -> RunRecord:
+    """Train one arm under one seed and write its record into the study's `folder`.
+
+    A run that diverges leaves a record that says so; one that fails leaves the error and is tried again by the next
+    driver. Raises StoreError alone: where nothing can be written there is no record to leave.
+    """
+    place = folder / key.folder
+    try:
+        record = _train(arm, key, place, events)
+    except Diverged as error:
+        record = RunRecord(key, "diverged", error=str(error), environment=environment())
+    except StoreError:
+        raise
+    except (AblabError, RuntimeError, ValueError, OSError, MemoryError) as error:
+        record = RunRecord(key, "failed", error=f"{type(error).__name__}: {error}", environment=environment())
+    write_record(folder, record)
+    return record
+
+
+def _train(arm: Arm, key: RunKey, place: Path, events: Events) -> RunRecord:
+    start = time.perf_counter()
+    task: Task = registry.task(arm.recipe.task)[1](arm.recipe)
+    torch.set_num_threads(arm.recipe.train.threads)
+    splits = task.data((arm.stream, key.seed))
+    model, report = build(task, arm, key.seed)
+    cost = {"parameters": float(parameters(model)), "flops": float(flops(model, task.example()))}
+    fitted = fit(task, model, splits, arm.recipe, key=(arm.stream, key.seed), folder=place, events=events)
+    items = evaluate(task, fitted.model, splits.validation, arm.recipe, events=events)
+    meter = task.meter()
+    settings = meter.choose(items)
+    write_json(place / "run.json", {"arm": plain(arm), "facts": task.facts(), "settings": settings})
+    write_json(place / "curves.json", meter.curves(items, settings))
+    write_items(place / "items-validation.npz", items)
+    checkpoint.save_weights(place / "weights.safetensors", fitted.model)
+    cost |= {
+        "train_seconds": fitted.seconds,
+        "run_seconds": time.perf_counter() - start,
+        "peak_memory_mb": peak_memory_mb(),
+    }
+    return RunRecord(
+        key,
+        "done",
+        scores={"validation": scores(meter, items, settings)},
+        settings=settings,
+        cost=cost,
+        edits=report,
+        batch_hash=fitted.batch_hash,
+        environment=environment() | fitted.environment,
+        notes=splits.notes,
+    )
+
+
+def scores(meter: Meter, items: Items, settings: dict[str, float]) -> dict[str, float]:
+    """Every metric with all images weighing the same."""
+    return {name: float(values[0]) for name, values in meter.score(items, settings).items()}
+
+
+def environment() -> dict[str, str]:
+    """What a result may depend on besides the recipe."""
+    return {
+        "ablab": ablab.__version__,
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        "capability": torch.backends.cpu.get_cpu_capability(),
+        "threads": str(torch.get_num_threads()),
+    }
+
+
+def plain(arm: Arm) -> dict[str, Any]:
+    """An arm as JSON: enough to build its network again."""
+    return {
+        "name": arm.name,
+        "kind": arm.kind,
+        "because": arm.because,
+        "stream": arm.stream,
+        "recipe": arm.recipe.model_dump(mode="json"),
+        "edits": [edit.model_dump(mode="json") for edit in arm.edits],
+        "differences": list(arm.differences),
+    }
+
+
+def restore(place: Path, data: str | None = None) -> tuple[Task, nn.Module, Arm, dict[str, float]]:
+    """A finished run's task, network with its weights, arm and settings; `data` replaces the recipe's data path.
+
+    Raises StoreError where files are missing or damaged, ConfigError where the weights do not fit.
+    """
+    run = read_json(place / "run.json")
+    arm = _arm(run["arm"])
+    if data:
+        path = arm.recipe.data.model_copy(update={"path": data})
+        arm = replace(arm, recipe=arm.recipe.model_copy(update={"data": path}))
+    task: Task = registry.task(arm.recipe.task)[1](arm.recipe, facts=run["facts"])
+    model, _ = build(task, arm, 0)
+    checkpoint.load_weights(place / "weights.safetensors", model)
+    return task, model.eval(), arm, run["settings"]
+
+
+def _arm(data: dict[str, Any]) -> Arm:
+    kind = registry.task_recipe(data["recipe"]["task"])
+    recipe: Recipe = parse(kind, data["recipe"], "run.json: recipe")
+    edits = tuple(parse(Edit, edit, "run.json: edit") for edit in data["edits"])
+    return Arm(data["name"], data["kind"], data["because"], recipe, edits, tuple(data["differences"]), data["stream"])
+
+
+def score_split(place: Path, split: str, events: Events) -> dict[str, float]:
+    """Score a finished run on a split, under the threshold that it chose on validation, and keep the evidence.
+
+    Evidence that is there already is used again.
+    """
+    evidence = place / f"items-{split}.npz"
+    task, model, arm, settings = restore(place)
+    if not evidence.exists():
+        torch.set_num_threads(arm.recipe.train.threads)
+        samples: SampleSet = getattr(task.data((arm.stream, 0)), split)
+        write_items(evidence, evaluate(task, model, samples, arm.recipe, events=events))
+    return scores(task.meter(), read_items(evidence), settings)

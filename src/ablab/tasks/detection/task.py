@@ -1,0 +1,158 @@
+"""Detection as a task: what the engine and the study know of it, behind `contracts.Task`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ablab.config import fingerprint
+from ablab.contracts import Batch, Items, Panel, Settings, Splits, Step
+from ablab.errors import ConfigError
+from ablab.streams import Key, stream
+from ablab.tasks.detection import anchors as fitting
+from ablab.tasks.detection.boxes import Annotation, Detections, Sample
+from ablab.tasks.detection.draw import draw, encode_png
+from ablab.tasks.detection.formats.dataset import Dataset, manifest, open_dataset
+from ablab.tasks.detection.formats.reading import read_image
+from ablab.tasks.detection.losses.criterion import Criterion
+from ablab.tasks.detection.metrics.meter import DetectionMeter
+from ablab.tasks.detection.model import STRIDES, build_model, check_size
+from ablab.tasks.detection.panels import panels
+from ablab.tasks.detection.postprocess import postprocess, to_detections
+from ablab.tasks.detection.recipe import DetectionRecipe
+from ablab.tasks.detection.samples import DetectionSamples
+
+
+class Detection:
+    """A detector's training, bound to a recipe. `facts` holds the class names and the anchors (pixels)."""
+
+    def __init__(self, recipe: DetectionRecipe, facts: dict[str, Any] | None = None) -> None:
+        check_size(recipe.train.image_size)
+        self.recipe = recipe
+        self._given = facts
+
+    @cached_property
+    def dataset(self) -> Dataset:
+        """The data, opened once."""
+        return open_dataset(self.recipe.data)
+
+    @cached_property
+    def _facts(self) -> dict[str, Any]:
+        if self._given is not None:
+            return self._given
+        # Drawn from one stream for all arms and seeds: an anchor is data, not luck.
+        rng = stream("anchors", fingerprint(self.recipe.data.model_dump(exclude={"path"})))
+        chosen, note = fitting.choose(self.recipe.anchors, self._sizes(), rng)
+        return {"classes": list(self.dataset.classes), "anchors": chosen.round(2).tolist(), "note": note}
+
+    def facts(self) -> dict[str, Any]:
+        """Class names, anchors (3, 3, 2) in pixels, and a sentence about how they were chosen."""
+        return self._facts
+
+    def _sizes(self) -> np.ndarray:
+        """Widths and heights of all training boxes as the network sees them.  -> (N, 2)"""
+        height, width = self.recipe.train.image_size
+        sizes = [
+            (a.boxes[:, 2:] - a.boxes[:, :2]) * min(height / a.height, width / a.width)
+            for a in self.dataset.splits["train"]
+        ]
+        return np.concatenate(sizes)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Class names, in the order of their labels."""
+        return tuple(self._facts["classes"])
+
+    @cached_property
+    def _criterion(self) -> Criterion:
+        return Criterion.of(self.recipe.loss, torch.tensor(self._facts["anchors"]), STRIDES, len(self.classes))
+
+    def build(self) -> nn.Module:
+        """The baseline network, drawn from torch's current generator."""
+        return build_model(self.recipe.model, len(self.classes), np.array(self._facts["anchors"]))
+
+    def data(self, key: Key) -> Splits:
+        """The splits; training augments from streams that begin with `key`, (study, seed).
+
+        Raises ConfigError where the classes are not those that the facts were given with.
+        """
+        dataset = self.dataset
+        if self._given is not None and list(dataset.classes) != list(self._given["classes"]):
+            raise ConfigError(
+                f"{self.recipe.data.path} has the classes {', '.join(dataset.classes)}, but the model was trained on "
+                f"{', '.join(self._given['classes'])}; give it data with the same classes"
+            )
+        size, splits = self.recipe.train.image_size, dataset.splits
+        return Splits(
+            train=DetectionSamples(splits["train"], size, self.recipe.augment, key),
+            plain=DetectionSamples(splits["train"], size),
+            validation=DetectionSamples(splits["validation"], size),
+            test=DetectionSamples(splits["test"], size),
+            classes=dataset.classes,
+            manifest=manifest(dataset),
+            notes=(*dataset.notes, self._facts["note"]),
+        )
+
+    def collate(self, samples: Sequence[Sample]) -> Batch:
+        """images (B, 3, H, W) uint8; boxes (M, 4) and labels (M,) of all images, whose index is image_index (M,)."""
+        images = np.stack([sample.image for sample in samples])  # (B, H, W, 3)
+        counts = [len(sample.labels) for sample in samples]
+        return {
+            "images": torch.from_numpy(images).permute(0, 3, 1, 2),
+            "boxes": torch.from_numpy(np.concatenate([s.boxes for s in samples]).astype(np.float32)),
+            "labels": torch.from_numpy(np.concatenate([s.labels for s in samples]).astype(np.int64)),
+            "image_index": torch.from_numpy(np.repeat(np.arange(len(samples)), counts)),
+            "ids": [sample.id for sample in samples],
+            "truth": [sample.truth for sample in samples],
+            "placement": [(sample.size, sample.scale, sample.shift) for sample in samples],
+        }
+
+    def step(self, model: nn.Module, batch: Batch) -> Step:
+        """Forward and criterion."""
+        raw = model(batch["images"].float() / 255)
+        loss, parts = self._criterion(raw, batch["boxes"], batch["labels"], batch["image_index"])
+        return Step(loss, parts)
+
+    def predict(self, model: nn.Module, batch: Batch) -> list[Detections]:
+        """Detections in the pixels of each annotated image."""
+        decode: Any = model.get_submodule("head").decode
+        found = postprocess(decode(model(batch["images"].float() / 255)), self.recipe.postprocess)
+        return [to_detections(f, *place) for f, place in zip(found, batch["placement"], strict=True)]
+
+    def meter(self) -> DetectionMeter:
+        """A fresh meter."""
+        return DetectionMeter(self.classes, self.recipe.postprocess.most)
+
+    def example(self) -> Tensor:
+        """One grey image (1, 3, H, W) of the training size."""
+        return torch.full((1, 3, *self.recipe.train.image_size), 0.5)
+
+    def read(self, path: Path) -> Sample:
+        """An image file, letterboxed as in evaluation, with nothing annotated."""
+        height, width = read_image(path).shape[:2]
+        none = np.zeros(0, dtype=bool)
+        blank = Annotation(str(path), path, width, height, np.zeros((0, 4)), np.zeros(0, np.int64), none, none)
+        return DetectionSamples([blank], self.recipe.train.image_size)[0, 0]
+
+    def show(self, path: Path, prediction: Detections, least: float) -> tuple[list[dict[str, Any]], bytes]:
+        """Detections that score `least` or more: as rows (box x1 y1 x2 y2 in pixels), and drawn on the image."""
+        kept = prediction.scores >= least
+        seen = Detections(prediction.boxes[kept], prediction.scores[kept], prediction.labels[kept])
+        rows = [
+            {"class": self.classes[label], "score": round(float(score), 4), "box": [round(float(x), 2) for x in box]}
+            for box, score, label in zip(seen.boxes, seen.scores, seen.labels, strict=True)
+        ]
+        return rows, encode_png(draw(read_image(path), seen.boxes, seen.labels, self.classes, seen.scores))
+
+    def panels(
+        self, before: tuple[Items, Settings], after: tuple[Items, Settings], split: str, arm: str
+    ) -> Sequence[Panel]:
+        """Pictures of what `arm` fixed and broke, on images of a split."""
+        annotations = {annotation.id: annotation for annotation in self.dataset.splits[split]}
+        return panels(annotations, self.classes, before, after, arm=arm)
