@@ -16,7 +16,9 @@ from ablab.errors import ConfigError, StoreError
 from ablab.records import write_bytes
 
 
-def save_weights(path: Path, model: nn.Module | Mapping[str, Tensor], metadata: Mapping[str, Any]) -> None:
+def save_weights(
+    path: Path, model: nn.Module | Mapping[str, Tensor], metadata: Mapping[str, Any] | None = None
+) -> None:
     """Write a network's state whole or not at all. `metadata` is JSON-able: recipe, edits, classes.
 
     Raises StoreError where it cannot be written, or where the state holds something that is not a tensor.
@@ -27,14 +29,19 @@ def save_weights(path: Path, model: nn.Module | Mapping[str, Tensor], metadata: 
         raise StoreError(f"cannot write {path}: the network's state holds {odd[:5]}, which are not tensors")
     # A copy each: safetensors refuses tensors that share memory, and wants them contiguous.
     tensors = {name: value.detach().cpu().clone(memory_format=torch.contiguous_format) for name, value in state.items()}
-    text = {name: json.dumps(value, ensure_ascii=False) for name, value in metadata.items()}
+    text = {name: json.dumps(value, ensure_ascii=False) for name, value in (metadata or {}).items()}
     write_bytes(path, save(tensors, metadata=text))
 
 
-def load_weights(path: Path) -> dict[str, Tensor]:
+def read_weights(path: Path) -> dict[str, Tensor]:
     """Read every tensor, on the CPU. Raises StoreError where the file is missing or damaged."""
     with _opened(path) as file:
         return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no mapping
+
+
+def load_weights(path: Path, model: nn.Module) -> None:
+    """Read a file into the network, in place. Raises StoreError, or ConfigError where it does not fit."""
+    restore(model, read_weights(path), str(path))
 
 
 def read_metadata(path: Path) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.progress import Progress
+    from rich.progress import Progress, TaskID
 
 Values = Mapping[str, float]
 Message = tuple[Any, ...]  # ("begin", name, total), ("advance", done, values), ("end",), ("say", text)
@@ -45,6 +45,16 @@ def working(events: Events, name: str, total: int) -> Iterator[None]:
         events.end()
 
 
+class Display(Events, Protocol):
+    """Events that can show several things at once, each in a row of its own."""
+
+    def row(self, label: str) -> Display:
+        """Where one of them tells of its progress."""
+
+    def close(self) -> None:
+        """Take away whatever this row still shows: for a process that was killed and ended nothing."""
+
+
 class Silent:
     """Shows nothing."""
 
@@ -55,6 +65,11 @@ class Silent:
     def end(self) -> None: ...
 
     def say(self, text: str) -> None: ...
+
+    def row(self, label: str) -> Silent:
+        return self
+
+    def close(self) -> None: ...
 
 
 class Lines:
@@ -84,51 +99,24 @@ class Lines:
     def say(self, text: str) -> None:
         print(f"{self.label}: {text}" if self.label else text, file=self.stream, flush=True)
 
+    def row(self, label: str) -> Lines:
+        return Lines(label, self.every, self.stream)
 
-class Bars:
-    """Progress bars with the time left, one row for each thing that goes on at once.
-
-    with Bars() as bars:
-        fit(..., events=bars.row("baseline, seed 0"))
-    """
-
-    def __init__(self, console: Console | None = None) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-        self.progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=24),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(elapsed_when_finished=True),
-            TextColumn("{task.fields[values]}"),
-            console=console or Console(stderr=True),
-            refresh_per_second=4,
-            transient=True,
-        )
-
-    def __enter__(self) -> Bars:
-        self.progress.start()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.progress.stop()
-
-    def row(self, label: str = "") -> Row:
-        """A row, shown while its work goes on."""
-        return Row(self.progress, label)
+    def close(self) -> None:
+        self._work.clear()
 
 
 class Row:
-    """One row of `Bars`; work inside work gets a row of its own below."""
+    """A bar with the time left; work inside work gets a bar of its own below. Shown while its work goes on."""
 
-    def __init__(self, progress: Progress, label: str) -> None:
+    def __init__(self, progress: Progress, label: str = "") -> None:
         self._progress, self._label = progress, label
-        self._tasks: list[Any] = []
+        self._tasks: list[TaskID] = []
 
     def begin(self, name: str, total: int) -> None:
         title = f"{self._label}: {name}" if self._label else name
         self._tasks.append(self._progress.add_task(title, total=total, values=""))
+        self._progress.start()
 
     def advance(self, done: int, values: Values) -> None:
         text = "  ".join(f"{name} {value:.4g}" for name, value in values.items())
@@ -136,14 +124,56 @@ class Row:
 
     def end(self) -> None:
         self._progress.remove_task(self._tasks.pop())
+        if not self._progress.tasks:
+            self._progress.stop()
 
     def say(self, text: str) -> None:
         self._progress.console.print(f"{self._label}: {text}" if self._label else text, markup=False, highlight=False)
 
+    def row(self, label: str) -> Row:
+        return Row(self._progress, label)
+
     def close(self) -> None:
-        """Take away whatever is still shown: for a child that was killed and ended nothing."""
         while self._tasks:
             self.end()
+
+
+class Bars(Row):
+    """Bars on a terminal, on standard error unless a console is given."""
+
+    def __init__(self, console: Console | None = None) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        progress = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[values]}", markup=False),
+            console=console or Console(stderr=True),
+            refresh_per_second=4,
+            speed_estimate_period=3600,  # seconds; a bar over runs moves once in minutes
+            transient=True,
+        )
+        super().__init__(progress)
+
+    def stop(self) -> None:
+        """Take all bars away."""
+        self._progress.stop()
+
+
+@contextmanager
+def shown() -> Iterator[Display]:
+    """Bars where standard error is a terminal, lines elsewhere; whatever happens inside, the cursor comes back."""
+    if not sys.stderr.isatty():
+        yield Lines()
+        return
+    bars = Bars()
+    try:
+        yield bars
+    finally:
+        bars.stop()
 
 
 class Sender:
