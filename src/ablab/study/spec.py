@@ -22,6 +22,13 @@ def _seeds(value: Any) -> Any:
 Seeds = Annotated[tuple[Annotated[int, Field(ge=0)], ...], BeforeValidator(_seeds)]
 
 
+def _typed(value: Any) -> Any:
+    """Plain data as a recipe of the task that it names."""
+    if isinstance(value, Recipe):
+        return value
+    return registry.task_recipe(value["task"]).model_validate(value)
+
+
 class Judge(Config):
     """How verdicts are reached; frozen before the first run.
 
@@ -42,7 +49,7 @@ class Study(Config):
     """A study, as asked. `seeds: 3` is short for `[0, 1, 2]`; `controls: [a/a]` asks for the baseline once more."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]*$")
-    baseline: SerializeAsAny[Recipe]
+    baseline: Annotated[SerializeAsAny[Recipe], BeforeValidator(_typed)]
     changes: tuple[Change, ...] = ()
     design: Literal["one-at-a-time"] = "one-at-a-time"
     controls: tuple[Literal["a/a"], ...] = ()
@@ -83,8 +90,7 @@ def build(data: dict[str, Any], where: str, root: Path, changes: dict[str, Any] 
     study = parse(Study, {**data, "baseline": recipe(data["baseline"], f"{where}: baseline", root)}, where)
     plugins = tuple(str(_rooted(plugin, root)) for plugin in study.plugins)
     study = study.model_copy(update={"plugins": plugins})
-    for path, value in (changes or {}).items():
-        study = _override(study, path, value, root)
+    study = override(study, changes or {}, "--set")
     for change in study.changes:
         override(study.baseline, change.set, f"{where}: change '{change.name}': set")
     return study
@@ -105,16 +111,3 @@ def _rooted(path: str, root: Path) -> Path | str:
     if path.startswith(("./", "../")) or (root / path).exists():
         return (root / path).resolve()
     return path
-
-
-def _override(study: Study, path: str, value: Any, root: Path) -> Study:
-    if path.startswith("baseline."):
-        made = override(study.baseline, {path.removeprefix("baseline."): value}, "--set")
-        return study.model_copy(update={"baseline": made})
-    data = study.model_dump(exclude={"baseline"}) | {"baseline": study.baseline}
-    *parents, last = path.split(".")
-    if parents:
-        return study.model_copy(
-            update={parents[0]: override(getattr(study, parents[0]), {".".join([*parents[1:], last]): value}, "--set")}
-        )
-    return parse(Study, data | {last: value}, "--set")

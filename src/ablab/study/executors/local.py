@@ -41,8 +41,8 @@ def execute(
 ) -> Iterator[tuple[Job, str]]:
     """Do the jobs in order, `parallel` at a time; yields each as it ends, with "" or what went wrong.
 
-    Before each job `start()` is asked whether to go on. When the caller stops listening (Ctrl-C included), the jobs that
-    are under way are ended; when this process dies, its children notice and end themselves.
+    Before each job `start()` is asked whether to go on. When the caller stops listening (Ctrl-C included), the jobs
+    under way are ended; when this process dies, its children notice and end themselves.
     """
     # The server must not import the user's main module: a script without a guard would run again.
     context = multiprocessing.get_context("forkserver")
