@@ -212,3 +212,25 @@ def test_wrong_recipes_are_refused():
         criterion(classification={"part": "focal", "args": {"gama": 1}})
     with pytest.raises(ConfigError, match=r"balance has 3 numbers, the head 2 levels"):
         Criterion.of(LossRecipe(), ANCHORS[:2], STRIDES[:2], 3)
+
+
+@pytest.fixture
+def two_threads():
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("two_threads")
+def test_gradients_repeat_to_the_bit_on_several_threads():
+    """Many objects share places; torch sums the gradient of a plain index in whatever order the threads arrive."""
+    raw = [torch.randn(4, 3, h, w, 8, generator=torch.Generator().manual_seed(0)) for h, w in SIZES]
+    objects = truth(4000, images=4)
+    gradients = []
+    for _ in range(5):
+        inputs = [y.clone().requires_grad_() for y in raw]
+        criterion()(inputs, *objects)[0].backward()
+        gradients.append(inputs)
+    for again in gradients[1:]:
+        assert all(torch.equal(a.grad, b.grad) for a, b in zip(gradients[0], again, strict=True))
