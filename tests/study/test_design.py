@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from conftest import tiny
+from tiny import tiny
 
 from ablab.config import override
 from ablab.study.design import arms, run_fingerprint, study_fingerprint

@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from ablab.study import spec
 from ablab.study.spec import Study
 
@@ -29,8 +27,3 @@ TINY: dict[str, Any] = {
 def tiny(**changes: Any) -> Study:
     """The tiny study with top-level keys replaced."""
     return spec.build(TINY | changes, "tiny.yaml", Path.cwd())
-
-
-@pytest.fixture
-def study() -> Study:
-    return tiny()
