@@ -49,8 +49,8 @@ class DataError(UserError):
     """A data set that cannot be read or used."""
 
 
-class ContractError(UserError):
-    """A part that breaks a promise of its slot."""
+class ContractError(UserError, AssertionError):
+    """A part that breaks a promise of its slot; in a test it counts as a failed assertion."""
 
 
 class SurgeryError(UserError):

@@ -45,7 +45,7 @@ def latency(
     names = list(models)
     if channels_last:
         example = _channels_last(example)
-        models = {n: copy.deepcopy(m).to(memory_format=torch.channels_last) for n, m in models.items()}  # type: ignore[call-overload]
+        models = {n: copy.deepcopy(m).to(memory_format=torch.channels_last) for n, m in models.items()}
     device = next((t.device for t in _tensors(example)), torch.device("cpu"))
     times: dict[str, list[float]] = {name: [] for name in names}
     with ExitStack() as stack:

@@ -1,0 +1,1 @@
+"""Bricks that any task may use, a folder a slot."""

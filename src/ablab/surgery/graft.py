@@ -1,0 +1,75 @@
+"""Put modules into a network: in place of others, around them, or one a call."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Iterable
+from typing import Any
+
+from torch import Tensor, nn
+
+from ablab.errors import SurgeryError
+
+HOST = "host"
+
+
+class Joint(nn.Sequential):
+    """A module, called `host`, with parts inserted before and after it. The host gets all arguments of the call."""
+
+    def forward(self, input: Tensor, *args: Any, **kwargs: Any) -> Any:
+        x: Any = input
+        for name, module in self.named_children():
+            x = module(x, *args, **kwargs) if name == HOST else module(x)
+        return x
+
+    @classmethod
+    def of(cls, host: nn.Module, part: nn.Module, name: str, before: bool) -> Joint:
+        """Join a part to a host; a host that is a joint already takes it in at the near end."""
+        children = dict(host.named_children()) if isinstance(host, Joint) else {HOST: host}
+        joint = cls(OrderedDict({name: part} | children if before else children | {name: part}))
+        joint.training = host.training  # not train(), which would also reach a frozen norm inside the host
+        return joint
+
+
+class PerCall(nn.ModuleList):
+    """Several parts in the place of one module that its owner calls several times: the n-th part serves the n-th call.
+
+    Counting starts anew with each forward of the owner (`count_from_zero`), in each thread for itself.
+    """
+
+    def __init__(self, parts: Iterable[nn.Module]) -> None:
+        super().__init__(parts)
+        self.calls: dict[int, int] = {}
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        thread = threading.get_ident()
+        turn = self.calls.get(thread, 0)
+        if turn >= len(self):
+            raise SurgeryError(
+                f"a module that surgery split into {len(self)} parts, one a call, is called once more: its owner's "
+                f"forward takes another path than on the example, or ran by .forward() instead of a call"
+            )
+        self.calls[thread] = turn + 1
+        return self[turn](*args, **kwargs)
+
+
+class CountFromZero:
+    """A forward pre-hook of the owner. It finds the parts by name, so that a copy of the owner resets its own."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def __call__(self, owner: nn.Module, args: Any) -> None:
+        try:
+            parts = owner.get_submodule(self.path)
+        except AttributeError:  # a later edit put something else there
+            return
+        if isinstance(parts, PerCall):
+            parts.calls[threading.get_ident()] = 0
+
+
+def put(model: nn.Module, name: str, module: nn.Module) -> None:
+    """Make `module` stand under `name`."""
+    above, _, last = name.rpartition(".")
+    setattr(model.get_submodule(above), last, module)
