@@ -19,10 +19,11 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     """`function` as machine code, kept on disk (NUMBA_CACHE_DIR, beside the source, or the user's cache folder)."""
     import numba
 
+    options: dict[str, Any] = {"nogil": True, "error_model": "numpy"}  # 0 / 0 is NaN, as in numpy
     try:
-        return numba.njit(function, cache=True, nogil=True)
+        return numba.njit(function, cache=True, **options)
     except RuntimeError:  # no folder can be written: compile in every process
-        return numba.njit(function, nogil=True)
+        return numba.njit(function, **options)
 
 
 def match(
