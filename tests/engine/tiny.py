@@ -1,4 +1,4 @@
-"""A task of thirty lines: which of three colours dominates a noisy 12 x 12 image? Enough to hold the engine to its word."""
+"""A task of thirty lines: which of three colours dominates a noisy 12 x 12 image?"""
 
 from __future__ import annotations
 

@@ -20,7 +20,9 @@ class Scale(nn.Module):
 
 
 def operated() -> nn.Sequential:
-    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.GroupNorm(2, 4), nn.PReLU(4), nn.Linear(4, 4), nn.Linear(4, 4), Scale())
+    model = nn.Sequential(
+        nn.Conv2d(3, 4, 3), nn.GroupNorm(2, 4), nn.PReLU(4), nn.Linear(4, 4), nn.Linear(4, 4), Scale()
+    )
     model[4].weight = model[3].weight  # shared
     model[0].bias.requires_grad_(False)  # frozen
     return model

@@ -1,0 +1,111 @@
+import dataclasses
+import sys
+from contextlib import closing
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from tiny import Images, Tiny, recipe
+
+from ablab.engine.loading import BatchHash, KeyedSampler, in_order, load
+from ablab.errors import DataError
+
+
+@given(st.integers(1, 40), st.integers(1, 12), st.integers(1, 3))
+def test_every_epoch_holds_every_sample_once_but_a_lone_last_one(length: int, batch: int, epochs: int) -> None:
+    sampler = KeyedSampler(length, ("study", 0), batch, epochs)
+    batches = list(sampler)
+    assert len(batches) == len(sampler) == epochs * sampler.steps_per_epoch
+    lone = batch > 1 and length > 1 and length % batch == 1
+    for epoch in range(epochs):
+        mine = batches[epoch * sampler.steps_per_epoch : (epoch + 1) * sampler.steps_per_epoch]
+        assert all(e == epoch for one in mine for e, _ in one)
+        seen = [index for one in mine for _, index in one]
+        assert len(set(seen)) == len(seen) == length - lone
+        assert not lone or min(map(len, mine)) > 1
+
+
+def test_order_depends_on_key_and_epoch_alone() -> None:
+    def indices(*key: str | int) -> list[list[int]]:
+        sampler = KeyedSampler(50, key, 50, 2)
+        return [[index for _, index in batch] for batch in sampler]
+
+    assert indices("s", 0) == indices("s", 0)
+    first, second = indices("s", 0)
+    assert first != second
+    assert indices("s", 1)[0] != first
+    assert indices("t", 0)[0] != first
+
+
+def test_in_order_leaves_nothing_out() -> None:
+    assert in_order(5, 2) == [[(0, 0), (0, 1)], [(0, 2), (0, 3)], [(0, 4)]]
+    assert in_order(0, 2) == []
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_an_error_in_a_sample_comes_out_with_its_type(workers: int) -> None:
+    class Broken(Images):
+        def __getitem__(self, key: tuple[int, int]) -> dict[str, object]:
+            raise DataError("a.jpg is truncated")
+
+    stream = load(Broken("x", 4), in_order(4, 2), Tiny(recipe()).collate, workers=workers)
+    with pytest.raises(DataError, match=r"a\.jpg is truncated"), closing(stream):
+        next(stream)
+
+
+def test_closing_early_ends_the_workers_and_keeps_threads() -> None:
+    before = torch.get_num_threads()
+    for workers in (0, 2):
+        stream = load(Images("x", 40), in_order(40, 2), Tiny(recipe()).collate, workers=workers)
+        next(stream)
+        stream.close()
+        with pytest.raises(StopIteration):
+            next(stream)
+    assert torch.get_num_threads() == before
+
+
+def test_no_draw_from_the_global_generator() -> None:
+    before = torch.get_rng_state()
+    for workers in (0, 2):
+        list(load(Images("x", 4), in_order(4, 2), Tiny(recipe()).collate, workers=workers))
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="forked workers")
+def test_opencv_is_calmed_in_the_workers() -> None:
+    import cv2
+
+    class Threads(Images):
+        def __getitem__(self, key: tuple[int, int]) -> tuple[int, int]:
+            return cv2.getNumThreads(), torch.get_num_threads()
+
+    assert list(load(Threads("x", 2), in_order(2, 2), lambda s: {"n": s}, workers=1)) == [{"n": [(1, 1), (1, 1)]}]
+
+
+@dataclasses.dataclass
+class Truth:
+    boxes: np.ndarray
+
+
+def test_hash_sees_pixels_ids_and_nested_truth() -> None:
+    def digest(pixel: int = 0, name: str = "a", box: float = 1.0) -> str:
+        images = torch.zeros(2, 3, 4, 4, dtype=torch.uint8)
+        images[1, 2, 3, 3] = pixel
+        made = BatchHash()
+        made.update({"images": images, "ids": [name, "b"], "truth": [Truth(np.array([box]))], "other": object()})
+        return made.hexdigest()
+
+    assert digest() == digest()
+    assert len({digest(), digest(pixel=1), digest(name="c"), digest(box=2.0)}) == 4
+    assert len(digest()) == 16
+
+
+def test_hash_is_of_values_whatever_the_dtype_and_layout() -> None:
+    for value in (torch.zeros(0, 4), torch.tensor(True), torch.ones(2, dtype=torch.bfloat16), np.float32(1), None):
+        BatchHash().update({"x": value})
+    rows, transposed = BatchHash(), BatchHash()
+    rows.update({"x": torch.arange(6).view(2, 3)})
+    transposed.update({"x": torch.arange(6).view(2, 3).t().contiguous().t()})
+    assert rows.hexdigest() == transposed.hexdigest()
