@@ -64,7 +64,6 @@ def best_threshold(items: Items) -> float:
     """The score at which the mean of per-class F1 is highest; of equals, the highest score."""
     kept = items["detection_ignored"] & FIRST == 0
     wanted = np.bincount(items["truth_label"][counted(items)], minlength=len(items["classes"]))
-    kept &= wanted[items["detection_label"]] > 0
     label, score = items["detection_label"][kept], items["detection_score"][kept]
     if not len(score):
         return FALLBACK_THRESHOLD
