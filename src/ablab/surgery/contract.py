@@ -1,0 +1,75 @@
+"""What a slot promises, as checks that run: on every part of ours, before a study, and on a user's own part."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from ablab.errors import ConfigError, ContractError, suggest
+from ablab.measure.seeding import forked
+from ablab.registry import Entry
+from ablab.surgery import loss_promises, map_promises
+from ablab.surgery.liveness import every_argument_counts
+from ablab.surgery.specimen import Specimen, specimen
+
+Promise = Callable[[Specimen], None]
+
+_MAPS: tuple[Promise, ...] = (
+    map_promises.shape_kept,
+    map_promises.gradient_reaches_every_parameter,
+    map_promises.one_sample_does_not_depend_on_its_batch,
+)
+PROMISES: dict[str, tuple[Promise, ...]] = {
+    "activation": (*_MAPS, map_promises.dtype_kept, map_promises.finite_far_out, map_promises.gradient_is_right),
+    "attention": _MAPS,
+    "box_loss": (
+        loss_promises.one_loss_a_box,
+        loss_promises.zero_at_identity,
+        loss_promises.gradient_when_disjoint,
+        loss_promises.no_box_stays_in_the_graph,
+    ),
+    "class_loss": (loss_promises.one_loss_a_logit, loss_promises.finite_far_out),
+}
+
+
+@dataclass(frozen=True)
+class Check:
+    """One promise, to be held by one part. Calling it raises ContractError where the part breaks it."""
+
+    entry: Entry
+    promise: Promise
+
+    def __str__(self) -> str:
+        return f"{self.entry.slot}/{self.entry.name}: {self.promise.__name__.replace('_', ' ')}"
+
+    def __call__(self) -> None:
+        try:
+            with forked("contract", self.entry.slot, self.entry.name):
+                self.promise(specimen(self.entry))
+        except (ContractError, ConfigError) as error:
+            raise ContractError(f"{self}? No: {error}") from None
+        except Exception as error:
+            raise ContractError(f"{self}? It failed with {type(error).__name__}: {error}") from error
+
+
+def checks(entry: Entry) -> list[Check]:
+    """Every check of the part's slot. Raises ConfigError for a slot that promises nothing."""
+    if entry.slot not in PROMISES:
+        raise ConfigError(f"no contract for the slot '{entry.slot}'{suggest(entry.slot, PROMISES)}")
+    return [Check(entry, promise) for promise in (*PROMISES[entry.slot], every_argument_counts)]
+
+
+def check(entry: Entry) -> None:
+    """Hold a part to the contract of its slot.
+
+    Raises ContractError that says which promises it breaks and what to do; ConfigError for a slot that has none.
+    """
+    broken: list[Any] = []
+    for one in checks(entry):
+        try:
+            one()
+        except ContractError as error:
+            broken.append(error)
+    if broken:
+        raise ContractError("\n".join(map(str, broken)))

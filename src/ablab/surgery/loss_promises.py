@@ -1,0 +1,68 @@
+"""What losses promise.  box_loss: (N, 4), (N, 4) -> (N,); class_loss: (*), (*) -> (*)"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ablab.errors import ContractError
+from ablab.surgery.specimen import Specimen, draw
+
+SLACK = 1e-5  # losses guard their divisions with a small number
+
+
+def boxes(count: int, salt: int = 0) -> Tensor:
+    """Boxes x1 y1 x2 y2 with sides of 4 to 40 pixels, double precision.  -> (N, 4)"""
+    unit = draw(count, 4, dtype=torch.float64, salt=salt).sigmoid()
+    corner, sides = unit[:, :2] * 60, 4 + unit[:, 2:] * 36
+    return torch.cat((corner, corner + sides), dim=1)
+
+
+def one_loss_a_box(part: Specimen) -> None:
+    """(N, 4), (N, 4) -> (N,), finite."""
+    loss = part.build()(boxes(7), boxes(7, salt=1))
+    if tuple(loss.shape) != (7,) or not torch.isfinite(loss).all():
+        raise ContractError(f"7 pairs of boxes gave {tuple(loss.shape)}, expected (7,), all finite; do not reduce")
+
+
+def zero_at_identity(part: Specimen) -> None:
+    """A box on itself costs nothing."""
+    loss = part.build()(boxes(7), boxes(7))
+    if loss.abs().max() > SLACK:
+        raise ContractError(f"equal boxes cost up to {float(loss.abs().max()):.3g}, expected 0")
+
+
+def gradient_when_disjoint(part: Specimen) -> None:
+    """Boxes that do not touch still pull, unless the part declares `flat_when_disjoint`."""
+    here = boxes(7).requires_grad_()
+    there = boxes(7, salt=1) + 500
+    part.build()(here, there).sum().backward()
+    flat = here.grad is None or not bool(here.grad.any(dim=1).all())
+    if flat and not part.entry.traits.get("flat_when_disjoint"):
+        raise ContractError("disjoint boxes get no gradient; if that is meant, register with flat_when_disjoint=True")
+
+
+def no_box_stays_in_the_graph(part: Specimen) -> None:
+    """(0, 4), (0, 4) -> (0,), with a gradient, so that a batch without objects trains."""
+    none = torch.zeros(0, 4, dtype=torch.float64, requires_grad=True)
+    loss = part.build()(none, torch.zeros(0, 4, dtype=torch.float64))
+    if tuple(loss.shape) != (0,) or not loss.requires_grad:
+        raise ContractError(f"no boxes gave {tuple(loss.shape)}, expected (0,) with a gradient; do not branch on N = 0")
+
+
+def one_loss_a_logit(part: Specimen) -> None:
+    """Shape kept, for any shape, also an empty one; finite."""
+    for shape in ((6,), (5, 3), (0, 3)):
+        logits = draw(*shape).requires_grad_()
+        loss = part.build()(logits, draw(*shape, salt=1).sigmoid())
+        if tuple(loss.shape) != shape or not loss.requires_grad or not torch.isfinite(loss).all():
+            raise ContractError(f"logits {shape} gave {tuple(loss.shape)}, expected {shape}, finite, with a gradient")
+
+
+def finite_far_out(part: Specimen) -> None:
+    """Loss and gradient at logits of +-1e4, for targets 0 and 1."""
+    logits = torch.tensor([-1e4, -1e4, 1e4, 1e4], requires_grad=True)
+    loss = part.build()(logits, torch.tensor([0.0, 1.0, 0.0, 1.0]))
+    loss.sum().backward()
+    if not torch.isfinite(loss).all() or logits.grad is None or not torch.isfinite(logits.grad).all():
+        raise ContractError("loss or gradient is NaN or inf at logits of +-1e4; use logsigmoid, not log(sigmoid)")
