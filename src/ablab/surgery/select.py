@@ -56,10 +56,14 @@ def part_class(word: str) -> type | None:
 
 
 def glob(pattern: str) -> re.Pattern[str]:
-    """A glob over dotted names: `*` and `?` stay within a step, `**` crosses steps, `[ab]` is one of a few letters."""
-    tokens = re.findall(r"\*\*|\*|\?|\[[^\]]+\]|[^*?\[]+|\[", pattern)
+    """A glob over dotted names: `*` and `?` stay within a step, `**` crosses steps, `[ab]` and `[!ab]` are letters."""
     wild = {"**": ".*", "*": "[^.]*", "?": "[^.]"}
-    return re.compile("".join(wild.get(t) or (t if t[0] == "[" and len(t) > 1 else re.escape(t)) for t in tokens))
+    tokens = re.findall(r"\*\*|\*|\?|\[[^\]]+\]|[^*?\[]+|\[", pattern)
+    letters = {token: "[^" + token[2:] if token[1] == "!" else token for token in tokens if re.match(r"\[.", token)}
+    try:
+        return re.compile("".join(wild.get(token) or letters.get(token) or re.escape(token) for token in tokens))
+    except re.error as error:
+        raise SurgeryError(f"'{pattern}' is not a glob over module names: {error}") from None
 
 
 def inside(name: str, pattern: str) -> bool:

@@ -1,0 +1,63 @@
+"""A broken part is found before it goes in: the error names the site, both shapes and what to do."""
+
+import pytest
+import torch
+from broken_parts import Scale
+from networks import Plain, drawn
+
+from ablab import surgery
+from ablab.errors import ConfigError, SurgeryError
+
+X = torch.randn(2, 3, 8, 8, generator=torch.Generator().manual_seed(1))
+
+
+def replace(part, **args):
+    model = drawn(Plain)
+    return surgery.apply(model, [surgery.replace(of="silu", part=f"broken_parts:{part}", **args)], X)
+
+
+@pytest.mark.parametrize(
+    ("part", "words"),
+    [
+        (
+            "Shrink",
+            r"act: broken_parts:Shrink turns \[\(2, 8, 8, 8\).*\] into \(2, 8, 7, 8\).*, expected \(2, 8, 8, 8\)",
+        ),
+        ("Overflow", "act: broken_parts:Overflow gives NaN or inf"),
+        ("Crash", r"act: broken_parts:Crash fails on its input \[\(2, 8, 8, 8\).*RuntimeError.*choose a part"),
+        ("Idle", "act: broken_parts:Idle: no gradient reaches unused"),
+        ("not_a_module", "act: broken_parts:not_a_module makes a builtin_function_or_method, not a torch.nn.Module"),
+    ],
+)
+def test_what_is_wrong_with_a_part(part, words):
+    with pytest.raises(SurgeryError, match=words):
+        replace(part)
+
+
+def test_a_part_that_cannot_be_built_says_with_what():
+    with pytest.raises(SurgeryError, match=r"act: broken_parts:Scale\(spread='wide', channels=8\) cannot be built"):
+        replace("Scale", spread="wide")
+
+
+def test_a_foreign_class_goes_in_by_its_import_string():
+    edited, report = replace("Scale")
+    assert isinstance(edited.act, Scale)
+    assert report.parameters == 8
+    assert report.sites[0].new == "broken_parts:Scale"
+
+
+def test_an_argument_reaches_the_part_and_channels_can_be_said():
+    narrow, wide = replace("Scale", spread=1.0)[0], replace("Scale", spread=2.0, channels=8)[0]
+    assert torch.equal(2 * narrow.act.factor, wide.act.factor)
+
+
+def test_a_typo_is_not_swallowed():
+    with pytest.raises(ConfigError, match=r"takes no 'spred'; did you mean 'spread'"):
+        replace("Scale", spred=1.0)
+
+
+def test_a_host_with_nan_is_not_the_parts_fault():
+    model = drawn(Plain)
+    torch.nn.init.constant_(model.conv.bias, torch.nan)
+    edited, _ = surgery.apply(model, [surgery.replace(of="silu", part="mish")], X)
+    assert edited.conv.bias.isnan().all()
