@@ -1,8 +1,8 @@
-import dataclasses
+import itertools
+import multiprocessing
 import sys
 from contextlib import closing
 
-import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -63,6 +63,7 @@ def test_closing_early_ends_the_workers_and_keeps_threads() -> None:
         stream.close()
         with pytest.raises(StopIteration):
             next(stream)
+    assert multiprocessing.active_children() == []
     assert torch.get_num_threads() == before
 
 
@@ -84,17 +85,12 @@ def test_opencv_is_calmed_in_the_workers() -> None:
     assert list(load(Threads("x", 2), in_order(2, 2), lambda s: {"n": s}, workers=1)) == [{"n": [(1, 1), (1, 1)]}]
 
 
-@dataclasses.dataclass
-class Truth:
-    boxes: np.ndarray
-
-
-def test_hash_sees_pixels_ids_and_nested_truth() -> None:
+def test_hash_sees_pixels_ids_and_every_tensor() -> None:
     def digest(pixel: int = 0, name: str = "a", box: float = 1.0) -> str:
         images = torch.zeros(2, 3, 4, 4, dtype=torch.uint8)
         images[1, 2, 3, 3] = pixel
         made = BatchHash()
-        made.update({"images": images, "ids": [name, "b"], "truth": [Truth(np.array([box]))], "other": object()})
+        made.update({"images": images, "ids": [name, "b"], "boxes": torch.tensor([box]), "truth": object()})
         return made.hexdigest()
 
     assert digest() == digest()
@@ -102,10 +98,30 @@ def test_hash_sees_pixels_ids_and_nested_truth() -> None:
     assert len(digest()) == 16
 
 
-def test_hash_is_of_values_whatever_the_dtype_and_layout() -> None:
-    for value in (torch.zeros(0, 4), torch.tensor(True), torch.ones(2, dtype=torch.bfloat16), np.float32(1), None):
-        BatchHash().update({"x": value})
-    rows, transposed = BatchHash(), BatchHash()
-    rows.update({"x": torch.arange(6).view(2, 3)})
-    transposed.update({"x": torch.arange(6).view(2, 3).t().contiguous().t()})
-    assert rows.hexdigest() == transposed.hexdigest()
+def test_hash_takes_any_dtype_and_layout() -> None:
+    def digest(value: torch.Tensor) -> str:
+        made = BatchHash()
+        made.update({"ids": [], "x": value})
+        return made.hexdigest()
+
+    odd = [torch.zeros(0, 4), torch.tensor(True), torch.ones(2, dtype=torch.bfloat16), torch.zeros(4, 0)]
+    assert len({digest(value) for value in odd}) == 4
+    rows = torch.arange(6).view(2, 3)
+    assert digest(rows) == digest(rows.t().contiguous().t())
+
+
+def test_hash_of_large_images_sees_every_image_and_channel() -> None:
+    """Only a sample of 16 KB is hashed; a change of a whole channel of one image must still show."""
+
+    def digest(images: torch.Tensor) -> str:
+        made = BatchHash()
+        made.update({"ids": [], "images": images})
+        return made.hexdigest()
+
+    empty = torch.zeros(8, 320, 320, 3, dtype=torch.uint8).permute(0, 3, 1, 2)
+    seen = {digest(empty)}
+    for image, channel in itertools.product(range(8), range(3)):
+        changed = empty.clone()
+        changed[image, channel] += 1
+        seen.add(digest(changed))
+    assert len(seen) == 1 + 8 * 3

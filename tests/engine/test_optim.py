@@ -56,9 +56,10 @@ def test_channels_last_weights_move_as_contiguous_ones_do(name: str) -> None:
 def test_clip_scales_to_the_norm_and_returns_the_one_before() -> None:
     model = nn.Linear(2, 1, bias=False)
     model.weight.grad = torch.tensor([[3.0, 4.0]])
-    assert clip(model, None).item() == pytest.approx(5)
+    made = optimizer(model, OptimizerRecipe())
+    assert clip(made, None).item() == pytest.approx(5)
     assert model.weight.grad.tolist() == [[3.0, 4.0]]
-    assert clip(model, 1.0).item() == pytest.approx(5)
+    assert clip(made, 1.0).item() == pytest.approx(5)
     torch.testing.assert_close(model.weight.grad, torch.tensor([[0.6, 0.8]]), rtol=1e-5, atol=0)
 
 

@@ -62,8 +62,14 @@ def test_settled_restores_what_it_found() -> None:
         return torch.get_num_threads(), deterministic, torch.utils.deterministic.fill_uninitialized_memory
 
     before = state()
-    with choose(on_cpu(threads=2)).settled():
-        assert state() == (2, True, False)
+
+    def fail() -> None:
+        with choose(on_cpu(threads=2)).settled():
+            assert state() == (2, True, False)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
     assert state() == before
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -40,8 +41,9 @@ class EMA:
     def _buffer(self, name: str) -> tuple[Tensor, Tensor]:
         """Looked up anew, since a `forward` may put another tensor in a buffer's place."""
         shadow, live, attribute = self._owners[name]
-        return getattr(shadow, attribute), getattr(live, attribute)
+        return shadow[attribute], live[attribute]
 
 
-def _owner(model: nn.Module, name: str) -> nn.Module:
-    return model.get_submodule(name.rpartition(".")[0])
+def _owner(model: nn.Module, name: str) -> dict[str, Any]:
+    """The buffers of the module that holds this one."""
+    return model.get_submodule(name.rpartition(".")[0])._buffers

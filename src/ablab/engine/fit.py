@@ -148,7 +148,7 @@ class _Training:
             result = self.task.step(self.model, batch)
         self.optimizer.zero_grad()
         result.loss.backward()  # type: ignore[no-untyped-call]
-        self.ledger.add(self.done, result, optim.clip(self.model, self.recipe.train.clip_norm))
+        self.ledger.add(self.done, result, optim.clip(self.optimizer, self.recipe.train.clip_norm))
         self.optimizer.step()
         if self.ema:
             self.ema.update()

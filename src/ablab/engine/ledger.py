@@ -34,7 +34,7 @@ class Ledger:
     def add(self, step: int, result: Step, norm: Tensor) -> None:
         """Take a step, before the optimizer acts on it. `norm` is the gradient's, a scalar."""
         values = [result.loss, *result.parts.values(), norm]
-        line = torch.stack([value.detach().float().reshape(()) for value in values])
+        line = torch.stack([value.detach().reshape(()).to(result.loss.device, torch.float32) for value in values])
         self._waiting.append((step, ["loss", *result.parts, "gradient norm"], line))
         if len(self._waiting) >= self.every:
             self._read()
