@@ -48,14 +48,6 @@ class Scale(nn.Module):
         return x * self.factor
 
 
-ONE = nn.PReLU()
-
-
-def same_each_time():
-    """Always the same instance (trap 4)."""
-    return ONE
-
-
 def not_a_module():
     return torch.relu
 

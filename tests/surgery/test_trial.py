@@ -56,6 +56,11 @@ def test_a_typo_is_not_swallowed():
         replace("Scale", spred=1.0)
 
 
+def test_a_foreign_factory_with_kwargs_cannot_swallow_one_either():
+    with pytest.raises(ConfigError, match="takes no 'slop'"):
+        replace("swallow", slop=0.1)
+
+
 def test_a_host_with_nan_is_not_the_parts_fault():
     model = drawn(Plain)
     torch.nn.init.constant_(model.conv.bias, torch.nan)

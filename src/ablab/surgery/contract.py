@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from ablab.errors import ConfigError, ContractError, suggest
 from ablab.measure.seeding import forked
@@ -65,11 +64,15 @@ def check(entry: Entry) -> None:
 
     Raises ContractError that says which promises it breaks and what to do; ConfigError for a slot that has none.
     """
-    broken: list[Any] = []
+    try:
+        specimen(entry)
+    except ContractError as error:
+        raise ContractError(f"{entry.slot}/{entry.name}: {error}") from None
+    broken = []
     for one in checks(entry):
         try:
             one()
         except ContractError as error:
-            broken.append(error)
+            broken.append(str(error))
     if broken:
-        raise ContractError("\n".join(map(str, broken)))
+        raise ContractError("\n".join(broken))
