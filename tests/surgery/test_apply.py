@@ -228,7 +228,10 @@ def test_a_module_that_never_runs_is_a_mistake():
 
 
 def test_a_tuple_is_no_place_to_insert_on():
-    with pytest.raises(SurgeryError, match=r"stem.* gives tuple with 2 tensors; name the modules inside it"):
+    with pytest.raises(
+        SurgeryError,
+        match=r": a part works on one tensor, but stem gives tuple with 2 tensors; name the modules inside it",
+    ):
         surgery.apply(Branch(), [surgery.insert(after="stem", part="se")], X)
 
 

@@ -1,10 +1,12 @@
 """Trap 8: a module swap misses functional calls (`F.gelu` in a forward)."""
 
+import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
 
 from ablab import surgery
+from ablab.errors import SurgeryError
 
 X = torch.randn(1, 3, 4, 4, generator=torch.Generator().manual_seed(0))
 
@@ -36,4 +38,27 @@ def test_within_narrows_what_is_missed():
 def test_nothing_is_missed_where_all_are_modules():
     network = nn.Sequential(nn.Conv2d(3, 3, 1), nn.GELU(), nn.Sequential(nn.GELU(), nn.SiLU()))
     _, report = surgery.apply(network, [surgery.replace(of="gelu", part="relu")], X)
+    assert report.unreached == ()
+
+
+class Wrapper(nn.Module):
+    """A module of its own kind around the function, as timm has."""
+
+    def forward(self, x):
+        return F.gelu(x)
+
+
+def test_a_module_around_the_function_is_found_by_its_class():
+    network = nn.Sequential(nn.Conv2d(3, 3, 1), Wrapper(), nn.Sequential(Wrapper()))
+    with pytest.raises(SurgeryError, match=r"F.gelu in 1, F.gelu in 2.0; .* write 'of: Wrapper'"):
+        surgery.apply(network, [surgery.replace(of="gelu", part="relu")], X)
+    _, report = surgery.apply(network, [surgery.replace(of="Wrapper", part="relu", expect=2)], X)
+    assert report.unreached == ()
+
+
+def test_a_class_of_the_functions_name_that_was_replaced_is_not_missed():
+    class GELU(Wrapper):
+        pass
+
+    _, report = surgery.apply(nn.Sequential(GELU(), Half()), [surgery.replace(of="GELU", part="relu", within="0")], X)
     assert report.unreached == ()

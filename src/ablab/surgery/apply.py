@@ -73,7 +73,7 @@ def _operate(
     if idle:
         raise SurgeryError(f"{edit}: what now stands at {idle[0]} is never called; the network reaches it another way")
     _assert_same_structure(edit, healthy, after.output)
-    return [report for report, _ in done], _missed(edit, seen)
+    return [report for report, _ in done], _missed(edit, seen, selected)
 
 
 def _operate_site(patient: nn.Module, edit: Edit, site: Site, key: Key) -> list[tuple[SiteReport, nn.Module]]:
@@ -82,9 +82,9 @@ def _operate_site(patient: nn.Module, edit: Edit, site: Site, key: Key) -> list[
         return _remove(patient, edit, site)
     label = _label(str(edit.part), site.old)
     done, parts = [], []
-    for name, use in zip(site.names, site.uses, strict=True):
-        name = f"{name}.{label}" if edit.op == "insert" else name
-        feeds = [feed(edit, name, call) for call in use]
+    for host, use in zip(site.names, site.uses, strict=True):
+        name = f"{host}.{label}" if edit.op == "insert" else host
+        feeds = [feed(edit, host, call) for call in use]
         part = build(edit, name, feeds, key)
         try_alone(part, str(edit.part), name, feeds)
         part.train(site.old.training)
@@ -178,14 +178,15 @@ def _assert_expected(edit: Edit, sites: Sequence[Site]) -> None:
         )
 
 
-def _missed(edit: Edit, seen: Probe) -> list[FunctionalCall]:
-    """Functional calls of the kind that the edit takes away."""
+def _missed(edit: Edit, seen: Probe, selected: Sequence[str]) -> list[FunctionalCall]:
+    """Functional calls of the kind that the edit takes away, but those that went with a selected module."""
     if edit.op == "insert":
         return []
     kind = part_class(place(edit))
     word = (kind.__name__ if kind else place(edit)).lower()
     scope = edit.within or "**"
-    return [call for call in seen.functional if call.kind == word and inside(call.where, scope)]
+    calls = [call for call in seen.functional if call.kind == word and inside(call.where, scope)]
+    return [call for call in calls if not any(inside(call.where, name) for name in selected)]
 
 
 def _assert_same_structure(edit: Edit, healthy: Any, output: Any) -> None:

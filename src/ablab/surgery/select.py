@@ -83,11 +83,18 @@ def nothing(model: nn.Module, edit: Edit, functional: Sequence[FunctionalCall]) 
     word, modules = place(edit), named(model)
     scope = f" within '{edit.within}'" if edit.within else ""
     kind = part_class(word)
-    calls = [str(call) for call in functional if call.kind == (kind.__name__ if kind else word).lower()]
+    calls = [call for call in functional if call.kind == (kind.__name__ if kind else word).lower()]
     if calls:
+        callers = [modules[call.where] for call in calls if call.where]
+        wrappers = {type(module).__name__ for module in callers if not any(True for _ in module.children())}
+        advice = (
+            f"if the whole module does just that, write 'of: {min(wrappers)}'"
+            if wrappers
+            else "make it a module there first"
+        )
         return SurgeryError(
-            f"{edit}: no module{scope} is a '{word}', but it is called as a function, which no edit can reach: "
-            f"{', '.join(calls)}; make it a module there first"
+            f"{edit}: no module{scope} is a '{word}', but it is called as a function, which '{word}' does not reach: "
+            f"{', '.join(map(str, calls[:6]))}{', ...' if len(calls) > 6 else ''}; {advice}"
         )
     if kind is None and ("." in word or re.search(r"[*?\[]", word)):
         return SurgeryError(f"{edit}: no module{scope} is called '{word}'{suggest(word, modules)}")
