@@ -67,8 +67,8 @@ class ScheduleRecipe(Config):
 class EMARecipe(Config):
     """Exponential moving average of the weights: decay * (1 - exp(-step / tau))."""
 
-    decay: float = Field(default=0.999, ge=0, lt=1)
-    tau: float = Field(default=100.0, gt=0, description="steps")
+    decay: float = Field(default=0.9999, ge=0, lt=1)
+    tau: float = Field(default=2000.0, gt=0, description="steps")
 
 
 class TrainRecipe(Config):

@@ -15,7 +15,7 @@ SITES_SHOWN = 4
 
 def plan_tables(plan: Mapping[str, Any]) -> list[Table | Text]:
     """What `ablab plan` prints: cost and time an arm, the sites of each edit, and what the seeds can detect."""
-    costs = _table("arm", "parameters", "GFLOPs", "latency ms", "step ms", "min a run", "what changes")
+    costs = _table("arm", "parameters", "GFLOPs", "latency ms", "step ms", "min a run")
     for arm in plan["arms"]:
         costs.add_row(
             arm["arm"],
@@ -24,10 +24,11 @@ def plan_tables(plan: Mapping[str, Any]) -> list[Table | Text]:
             f"{arm['latency_ms']:.1f} ± {arm['latency_iqr_ms'] / 2:.1f}",
             f"{arm['step_ms']:.0f}",
             f"{arm['run_seconds'] / 60:.1f}",
-            "; ".join(arm["differences"]) or "-",
         )
     lines: list[Table | Text] = [costs]
     for arm in plan["arms"]:
+        if arm["differences"]:
+            lines.append(Text(f"{arm['arm']}: {'; '.join(arm['differences'])}", style="bold"))
         if arm["sites"]:
             lines.append(_sites(arm))
         lines += [Text(f"{arm['arm']}: {note}", style="yellow") for note in arm["notes"]]
@@ -36,15 +37,13 @@ def plan_tables(plan: Mapping[str, Any]) -> list[Table | Text]:
 
 
 def _sites(arm: Mapping[str, Any]) -> Table:
-    table = _table(
-        "site", "was", "becomes", "input", "output", "parameters", title=f"{arm['arm']}: {len(arm['sites'])} sites"
-    )
+    table = _table(f"{len(arm['sites'])} sites", "was", "becomes", "shape", "parameters")
     for each in arm["sites"][:SITES_SHOWN]:
         site = each if isinstance(each, Mapping) else each.__dict__
-        shapes = ("x".join(map(str, site[key])) for key in ("input_shape", "output_shape"))
-        table.add_row(site["name"], site["old"], site["new"], *shapes, f"{site['parameters']:+,}")
+        shapes = dict.fromkeys("x".join(map(str, site[key])) for key in ("input_shape", "output_shape"))
+        table.add_row(site["name"], site["old"], site["new"], " -> ".join(shapes), f"{site['parameters']:+,}")
     if len(arm["sites"]) > SITES_SHOWN:
-        table.add_row(f"... {len(arm['sites']) - SITES_SHOWN} more (--json lists all)", "", "", "", "", "")
+        table.add_row(f"and {len(arm['sites']) - SITES_SHOWN} more", "", "", "--json lists all", "")
     return table
 
 
@@ -95,10 +94,10 @@ def _figure(value: float | None) -> str:
     return "-" if value is None or value != value else f"{value:.4f}"
 
 
-def _table(first: str, *others: str, title: str | None = None) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", title_style="bold")
+def _table(first: str, *others: str) -> Table:
+    table = Table(box=box.SIMPLE_HEAD)
     table.add_column(first, overflow="fold")
     for name in others:
-        left = name in {"what changes", "was", "becomes", "where", "what", "input", "output"}
+        left = name in {"was", "becomes", "where", "what", "shape"}
         table.add_column(name, justify="left" if left else "right", overflow="fold")
     return table

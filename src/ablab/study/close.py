@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,6 +13,8 @@ from ablab.contracts import Task
 from ablab.engine.events import Events
 from ablab.records import RunRecord, read_items, read_json, slug, write_bytes, write_json
 from ablab.study.design import BASELINE, Arm
+from ablab.study.judge import Scores, verdicts
+from ablab.study.spec import Study
 from ablab.study.train import score_split
 
 
@@ -22,19 +25,31 @@ def score_run(folder: Path, record: RunRecord, events: Events) -> None:
         write_json(place / "test.json", score_split(place, "test", events))
 
 
-def final(folder: Path, records: Sequence[RunRecord]) -> dict[str, Any]:
-    """Gather every run's test scores into `final.json`, once; a later call reads it."""
+def final(folder: Path, study: Study, made: Sequence[Arm], records: Sequence[RunRecord]) -> Scores:
+    """Gather every run's test scores into `final.json`, once; returns the judge's metric on test.
+
+    Verdicts stand there too, and describe: what was decided was decided on the judge's split.
+    """
     path = folder / "final.json"
-    if path.exists():
-        return read_json(path)
-    table: dict[str, dict[str, Any]] = {}
+    if not path.exists():
+        done = [record for record in records if record.status == "done"]
+        scores: dict[str, dict[str, Any]] = {record.key.arm: {} for record in done}
+        for record in done:
+            scores[record.key.arm][str(record.key.seed)] = read_json(folder / record.key.folder / "test.json")
+        rows = verdicts(study, made, _table(study, records, scores))
+        read = datetime.now(UTC).isoformat(timespec="seconds")
+        write_json(path, {"split": "test", "read": read, "scores": scores, "verdicts": rows})
+    return _table(study, records, read_json(path)["scores"])
+
+
+def _table(study: Study, records: Sequence[RunRecord], scores: Mapping[str, Any]) -> Scores:
+    """{arm: {seed: score}}; a diverged run has the declared score."""
+    table: Scores = {record.key.arm: {} for record in records}
     for record in records:
-        if record.status == "done":
-            scored = read_json(folder / record.key.folder / "test.json")
-            table.setdefault(record.key.arm, {})[str(record.key.seed)] = scored
-    document = {"split": "test", "read": datetime.now(UTC).isoformat(timespec="seconds"), "scores": table}
-    write_json(path, document)
-    return document
+        scored = scores.get(record.key.arm, {}).get(str(record.key.seed))
+        found = scored[study.judge.metric] if scored else study.judge.on_divergence
+        table[record.key.arm][record.key.seed] = math.nan if found is None else found
+    return table
 
 
 def log_reading(place: Path) -> str:

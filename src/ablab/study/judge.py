@@ -24,7 +24,18 @@ def judge(
     run has.
     """
     table = (test or {}) if study.judge.split == "test" else score_table(study, records)
-    verdicts = stats.judge(
+    return {
+        "split": study.judge.split,
+        "metric": study.judge.metric,
+        "label": "screening" if len(study.seeds) < 5 else "",
+        "arms": verdicts(study, made, table),
+        "warnings": warnings(made, records),
+    }
+
+
+def verdicts(study: Study, made: Sequence[Arm], table: Scores) -> list[dict[str, Any]]:
+    """One verdict an arm, as plain data."""
+    judged = stats.judge(
         {arm.name: table.get(arm.name, {}) for arm in made},
         BASELINE,
         direction=study.judge.direction,
@@ -32,13 +43,7 @@ def judge(
         alpha=study.judge.alpha,
         controls=[arm.name for arm in made if arm.kind == "control"],
     )
-    return {
-        "split": study.judge.split,
-        "metric": study.judge.metric,
-        "label": "screening" if len(study.seeds) < 5 else "",
-        "arms": [verdict.as_dict() for verdict in verdicts],
-        "warnings": warnings(made, records),
-    }
+    return [verdict.as_dict() for verdict in judged]
 
 
 def score_table(study: Study, records: Sequence[RunRecord]) -> Scores:

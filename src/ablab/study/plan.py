@@ -22,6 +22,7 @@ from ablab.records import EditReport
 from ablab.study.design import Arm, arms
 from ablab.study.spec import Study
 from ablab.study.train import build, scores
+from ablab.surgery import contract
 
 STARTUP_SECONDS = 4.0  # a forked process: the data set opened, the first batch, files written
 
@@ -77,6 +78,7 @@ def _build(made: Sequence[Arm], seed: int, events: Events) -> list[Built]:
     built, broken = [], []
     for done, arm in enumerate(made, start=1):
         try:
+            _check_parts(arm)
             task: Task = registry.task(arm.recipe.task)[1](arm.recipe)
             splits = task.data((arm.stream, seed))
             model, report = build(task, arm, seed)
@@ -89,6 +91,14 @@ def _build(made: Sequence[Arm], seed: int, events: Events) -> list[Built]:
     if broken:
         raise UserError("\n".join(broken))
     return built
+
+
+def _check_parts(arm: Arm) -> None:
+    """Hold every part that goes in to the contract of its slot, where it has one."""
+    entries = {e.part: registry.get(e.part) for e in arm.edits if e.part}
+    for entry in entries.values():
+        if entry.slot in contract.PROMISES:
+            contract.check(entry)
 
 
 def _batch(task: Task, samples: SampleSet, count: int, epoch: int) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from ablab.records import RunKey, RunRecord, plain_json, read_json, write_json, 
 from ablab.study import close, store
 from ablab.study.design import Arm, arms
 from ablab.study.executors.local import Job, execute
-from ablab.study.judge import judge
+from ablab.study.judge import Scores, judge
 from ablab.study.plan import plan
 from ablab.study.spec import Study
 from ablab.study.train import environment, train
@@ -167,7 +167,7 @@ def _close(
     study: Study,
     parallel: int,
     display: Display,
-) -> dict[str, dict[int, float]]:
+) -> Scores:
     """Score test once for every run, draw the pictures; returns the judge's metric on test."""
     done = [record for record in records.values() if record.status == "done"]
     if not (folder / "final.json").exists():
@@ -176,10 +176,4 @@ def _close(
             if error:
                 raise StoreError(f"{job.name}: {error}; the same command tries it again")
         close.pictures(folder, made, {(r.key.arm, r.key.seed): r for r in done}, study.seeds[0])
-    final = close.final(folder, done)
-    table: dict[str, dict[int, float]] = {record.key.arm: {} for record in records.values()}
-    for record in records.values():
-        scored = final["scores"].get(record.key.arm, {}).get(str(record.key.seed))
-        value = scored[study.judge.metric] if scored else study.judge.on_divergence
-        table[record.key.arm][record.key.seed] = study.judge.on_divergence if value is None else value
-    return table
+    return close.final(folder, study, made, list(records.values()))

@@ -33,7 +33,7 @@ def build(task: Task, arm: Arm, seed: int) -> tuple[nn.Module, EditReport]:
         model = task.build()
     if not arm.edits:
         return model, EditReport()
-    return surgery.apply(model, arm.edits, example=task.example(), key=("init", arm.stream, seed))
+    return surgery.apply(model, arm.edits, example=task.example(), key=(arm.stream, seed))
 
 
 def train(arm: Arm, key: RunKey, folder: Path, events: Events) -> RunRecord:
