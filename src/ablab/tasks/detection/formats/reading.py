@@ -1,0 +1,99 @@
+"""Image files as pixels. EXIF orientation is ignored: boxes are annotated in the pixels as they are stored."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+import cv2
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from ablab.errors import DataError
+
+FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "TIFF", "GIF", "PPM")
+MOST_PIXELS = 80_000_000  # 240 MB once decoded; a small file that claims more is a decompression bomb or a mistake
+ENDS = {"JPEG": b"\xff\xd9", "MPO": b"\xff\xd9", "PNG": b"IEND\xaeB`\x82"}  # the last bytes of a whole file
+TAIL = 64  # bytes in which that end is looked for: some cameras and editors pad a file
+
+
+def read_image(path: Path) -> np.ndarray:
+    """The image as RGB.  -> (H, W, 3) uint8
+
+    Greyscale is repeated, a palette is looked up, alpha is dropped, of 16 bits the upper eight are kept.
+    Raises DataError, naming the file, where it is missing, no image, truncated, or larger than `MOST_PIXELS`.
+    """
+    return decode(read_bytes(path), path)
+
+
+def read_bytes(path: Path) -> bytes:
+    """The file as it is; raises DataError where it cannot be read."""
+    with _explained(path):
+        return path.read_bytes()
+
+
+def decode(data: bytes, path: Path) -> np.ndarray:
+    """`read_image` of bytes; `path` is only for messages.  -> (H, W, 3) uint8"""
+    with _explained(path):
+        _size(io.BytesIO(data), path)
+        try:
+            image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+        except cv2.error:
+            image = None
+        if image is not None:
+            return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+        with Image.open(io.BytesIO(data), formats=FORMATS) as picture:
+            return np.array(picture.convert("RGB"))
+
+
+def measure(path: Path) -> tuple[int, int]:
+    """Width and height from the file's header. Pixels are decoded only where the file does not end as a whole one does.
+
+    Raises DataError as `read_image`, but for damage in the middle of a file, which only decoding finds.
+    """
+    with _explained(path), path.open("rb") as file:
+        return _size(file, path)
+
+
+def _size(file: BinaryIO, path: Path) -> tuple[int, int]:
+    with Image.open(file, formats=FORMATS) as picture:
+        width, height = picture.size
+        if width * height > MOST_PIXELS:
+            raise DataError(
+                f"{path} claims {width} x {height} pixels; ablab reads up to {MOST_PIXELS // 1_000_000} million: "
+                "cut the image into tiles, or take it out if it is a decompression bomb"
+            )
+        if not _ends(file, picture.format or ""):
+            picture.load()  # raises where pixels are missing
+    return width, height
+
+
+def _ends(file: BinaryIO, kind: str) -> bool:
+    """Whether a file ends as whole files of its format do; the position in the file is kept."""
+    if kind not in ENDS:
+        return False
+    position = file.tell()
+    length = file.seek(0, os.SEEK_END)
+    file.seek(max(0, length - TAIL))
+    whole = ENDS[kind] in file.read()
+    file.seek(position)
+    return whole
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """Whatever goes wrong within, said as a DataError."""
+    try:
+        yield
+    except DataError:
+        raise
+    except FileNotFoundError:
+        raise DataError(f"no image at {path}; restore it, or take it out of the split's list") from None
+    except UnidentifiedImageError:
+        raise DataError(f"{path} is no image that ablab reads ({', '.join(FORMATS)}); restore or remove it") from None
+    except Exception as error:  # Pillow meets broken files with errors of many types
+        raise DataError(f"cannot read {path}: {error}; restore or remove it") from None
