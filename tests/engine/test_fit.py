@@ -107,6 +107,30 @@ def test_checkpoint_rules_give_the_weights_they_name() -> None:
     assert all(p.requires_grad for p in averaged.parameters())
 
 
+@pytest.mark.parametrize("train_options", [{}, {"ema": None, "checkpoint": "last", "validate_every": 1}])
+def test_a_network_that_came_in_eval_mode_or_was_validated_still_trains(train_options: dict[str, Any]) -> None:
+    usual = train(Tiny(recipe(**train_options)))
+    assert same(usual.model, train(Tiny(recipe(**train_options)), fresh().eval()).model)
+    assert same(usual.model, train(Tiny(recipe(**train_options | {"validate_every": 0}))).model)
+
+
+class Watched(Tiny):
+    """Notes which network predicts, and how."""
+
+    def predict(self, model: nn.Module, batch: dict[str, Any]) -> list[int]:
+        self.predicted, self.mode = model, (torch.is_inference_mode_enabled(), model.training)
+        return super().predict(model, batch)
+
+
+@pytest.mark.parametrize("averaged", [True, False])
+def test_the_average_is_validated_where_there_is_one(averaged: bool) -> None:
+    task = Watched(recipe(validate_every=3, **({} if averaged else {"ema": None, "checkpoint": "last"})))
+    model = fresh()
+    train(task, model)
+    assert (task.predicted is model) is not averaged
+    assert task.mode == (True, False)
+
+
 class Exploding(Tiny):
     def step(self, model: nn.Module, batch: dict[str, Any]) -> Step:
         step = super().step(model, batch)

@@ -1,6 +1,7 @@
 import itertools
 import multiprocessing
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
 import pytest
@@ -53,6 +54,7 @@ def test_an_error_in_a_sample_comes_out_with_its_type(workers: int) -> None:
     stream = load(Broken("x", 4), in_order(4, 2), Tiny(recipe()).collate, workers=workers)
     with pytest.raises(DataError, match=r"a\.jpg is truncated"), closing(stream):
         next(stream)
+    assert multiprocessing.active_children() == []
 
 
 def test_closing_early_ends_the_workers_and_keeps_threads() -> None:
@@ -65,6 +67,17 @@ def test_closing_early_ends_the_workers_and_keeps_threads() -> None:
             next(stream)
     assert multiprocessing.active_children() == []
     assert torch.get_num_threads() == before
+
+
+def test_threads_that_torch_starts_later_have_the_trainings_number() -> None:
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        list(load(Images("x", 4), in_order(4, 2), Tiny(recipe()).collate))
+        with ThreadPoolExecutor(1) as later:
+            assert later.submit(torch.get_num_threads).result() == 2
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_no_draw_from_the_global_generator() -> None:

@@ -56,7 +56,9 @@ def test_contiguous_where_asked() -> None:
     assert chosen.to_device({"x": torch.zeros(2, 3, 4, 4)})["x"].is_contiguous()
 
 
-def test_settled_restores_what_it_found() -> None:
+def test_settled_restores_what_it_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.utils.deterministic, "fill_uninitialized_memory", True)
+
     def state() -> tuple[object, ...]:
         deterministic = torch.are_deterministic_algorithms_enabled()
         return torch.get_num_threads(), deterministic, torch.utils.deterministic.fill_uninitialized_memory

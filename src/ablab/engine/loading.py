@@ -75,11 +75,15 @@ def load(
         multiprocessing_context="fork" if workers and sys.platform == "linux" else None,
         generator=torch.Generator(),  # otherwise it draws from the global one
     )
-    return _here(loader) if workers else _ahead(loader)
+    return _by_workers(loader) if workers else _ahead(loader)
 
 
-def _here(loader: Iterable[Batch]) -> Generator[Batch]:
-    yield from loader
+def _by_workers(loader: Iterable[Batch]) -> Generator[Batch]:
+    source: Any = iter(loader)
+    try:
+        yield from source
+    finally:
+        source._shutdown_workers()  # torch does so when it is collected, which an error's traceback puts off
 
 
 def _ahead(loader: Iterable[Batch]) -> Generator[Batch]:
