@@ -1,0 +1,149 @@
+"""Small panels, one an arm: training curves, precision against recall, and the score shift. The baseline stands in each."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from ablab.reports import numerals
+from ablab.reports.canvas import THEME, Drawing, blank, colour, styled, svg
+from ablab.reports.view import Arm, Run, View, mean
+
+SIZE = (256, 186)
+FIXED = (0.4, 0.5)  # the thresholds at which papers quote F1 without saying why
+Line = tuple[np.ndarray, np.ndarray]  # x, y
+
+
+def training(view: View, column: str) -> list[Drawing]:
+    """One column of the training history against the epoch, a panel an arm."""
+
+    def line(run: Run) -> Line | None:
+        values = np.array(run.history.get(column, []), np.float64)
+        epochs = np.array(run.history.get("epoch", range(1, len(values) + 1)), np.float64)
+        seen = np.isfinite(values)
+        return (epochs[seen], values[seen]) if seen.sum() > 1 else None
+
+    return _panels(view, f"training-{column}", line, "epoch", column)
+
+
+def histories(view: View) -> list[str]:
+    """The columns worth a panel: the loss, and the metric that decides, or else the first metric that was followed."""
+    columns = [c for arm in view.arms for run in arm.runs.values() for c in run.history if _points(run.history[c]) > 1]
+    metrics = [metric for metric in (view.metric, *view.metrics("")) if metric in columns]
+    return [*(["loss"] if "loss" in columns else []), *metrics[:1]]
+
+
+def _points(values: Sequence[float]) -> int:
+    return sum(math.isfinite(value) for value in values)
+
+
+def precision_recall(view: View) -> list[Drawing]:
+    """Precision against recall, the mean over classes, a panel an arm."""
+
+    def line(run: Run) -> Line | None:
+        pr = run.curves.get("pr")
+        return (_numbers(pr["recall"]), _numbers(pr["mean"])) if pr else None
+
+    return _panels(view, "pr", line, "recall", "precision", unit=True)
+
+
+def _panels(
+    view: View, kind: str, line: Callable[[Run], Line | None], x: str, y: str, *, unit: bool = False
+) -> list[Drawing]:
+    """A panel an arm: its seeds as thin lines, their mean thick, the baseline's mean grey. All axes agree."""
+    lines = {arm.name: [found for run in arm.done().values() if (found := line(run))] for arm in view.arms}
+    if not any(lines.values()):
+        return []
+    every = [np.concatenate([found[axis] for rows in lines.values() for found in rows]) for axis in (0, 1)]
+    limits = [(-0.02, 1.02)] * 2 if unit else [_frame(every[0], 0.02), _frame(every[1], 0.06)]
+    drawings = []
+    with styled():
+        for number, arm in enumerate(arm for arm in view.arms if lines[arm.name]):
+            figure, axes = blank(*SIZE, (44, 10, 8, 38))
+            if arm is not view.baseline and lines[view.baseline.name]:
+                axes.plot(*_middle(lines[view.baseline.name]), color=THEME["muted"], lw=1.4, ls=(0, (4, 2)), zorder=2)
+            for found in lines[arm.name]:
+                axes.plot(*found, color=colour(view, arm), lw=0.9, alpha=0.5, zorder=3)
+            axes.plot(*_middle(lines[arm.name]), color=colour(view, arm), lw=2.2, zorder=4)
+            _frame_panel(axes, limits, x, y)
+            drawings.append(Drawing(svg(figure, f"{kind}-{number}"), f"{arm.name}: {y} against {x}", arm.name))
+    return drawings
+
+
+def score_shift(view: View) -> list[Drawing]:
+    """Precision, recall and F1 against the score threshold, a panel an arm.
+
+    The chosen threshold is a line, the fixed ones are dots on F1: where a change shifts the scores, F1 at a fixed
+    threshold falls although the best F1 does not.
+    """
+    found = [(arm, rows) for arm in view.arms if (rows := [run for run in arm.done().values() if run.curves.get("f1")])]
+    base = next((rows for arm, rows in found if arm is view.baseline), [])
+    with styled():
+        return [_shift(view, arm, rows, base, number) for number, (arm, rows) in enumerate(found)]
+
+
+def _shift(view: View, arm: Arm, rows: Sequence[Run], base: Sequence[Run], number: int) -> Drawing:
+    figure, axes = blank(*SIZE, (44, 10, 8, 38))
+    hue = colour(view, arm)
+    lines = {name: _average(rows, name) for name in ("precision", "recall", "F1")}
+    if arm is not view.baseline and base:
+        axes.plot(*_average(base, "F1"), color=THEME["muted"], lw=1.4, ls=(0, (4, 2)), zorder=2)
+    axes.plot(*lines["precision"], color=hue, lw=1.1, zorder=3)
+    axes.plot(*lines["recall"], color=hue, lw=1.3, ls=(0, (1, 1.6)), zorder=3)
+    axes.plot(*lines["F1"], color=hue, lw=2.4, zorder=4)
+    chosen = mean([run.record.settings["threshold"] for run in rows if "threshold" in run.record.settings])
+    if chosen is not None:
+        axes.axvline(chosen, color=THEME["ink"], lw=1, zorder=1)
+    for fixed in FIXED:
+        height = float(np.interp(fixed, *lines["F1"]))
+        axes.plot([fixed], [height], "o", color=THEME["paper"], ms=6, mec=hue, mew=1.6, zorder=5)
+    _frame_panel(axes, [(-0.02, 1.02)] * 2, "score threshold", "")
+    note = shift_note(view, arm, chosen)
+    return Drawing(svg(figure, f"shift-{number}"), f"{arm.name}: {note}", arm.name, note)
+
+
+def shift_note(view: View, arm: Arm, chosen: float | None) -> str:
+    """F1 at the chosen threshold and at the fixed ones, in words."""
+    places = {"F1": f"{chosen:.2f} (chosen)"} if chosen is not None else {}
+    places |= {f"F1@{fixed:g}": f"{fixed:g}" for fixed in FIXED}
+    means = {place: mean(list(view.scores(arm, metric, "validation").values())) for metric, place in places.items()}
+    return "F1 " + " · ".join(f"{numerals.score(value)} at {place}" for place, value in means.items() if value is not None)
+
+
+def _numbers(values: Sequence[float | None]) -> np.ndarray:
+    return np.array([math.nan if value is None else value for value in values], np.float64)
+
+
+def _average(rows: Sequence[Run], name: str) -> Line:
+    return _middle([(_numbers(run.curves["f1"]["threshold"]), _numbers(run.curves["f1"][name])) for run in rows])
+
+
+def _middle(lines: Sequence[Line]) -> Line:
+    """The mean of lines, at the x of the first; a line that ends before an x has no say there."""
+    x = lines[0][0]
+    heights = np.array([np.interp(x, *line, left=math.nan, right=math.nan) for line in lines])
+    known = np.isfinite(heights)
+    total = np.where(known, heights, 0).sum(0)
+    return x, np.divide(total, known.sum(0), out=np.full(len(x), math.nan), where=known.any(0))
+
+
+def _frame(values: np.ndarray, margin: float) -> tuple[float, float]:
+    low, high = float(np.nanmin(values)), float(np.nanmax(values))
+    return low - margin * (high - low or 1), high + margin * (high - low or 1)
+
+
+def _frame_panel(axes: Any, limits: Sequence[tuple[float, float]], x: str, y: str) -> None:
+    from matplotlib.ticker import MaxNLocator
+
+    axes.set(xlim=limits[0], ylim=limits[1])
+    axes.set_xlabel(x, labelpad=3)
+    axes.set_ylabel(y, labelpad=3)
+    axes.xaxis.set_major_locator(MaxNLocator(5, integer=x == "epoch"))
+    axes.yaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 2.5, 5, 10]))
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.grid(True, color=THEME["rule"], lw=0.5, alpha=0.6)
+    axes.set_axisbelow(True)

@@ -1,0 +1,201 @@
+"""The figures that carry the verdicts: effects, scores, and accuracy against cost. Raw seed points stand in each."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from ablab.reports import numerals, sentences
+from ablab.reports.canvas import FONT, SMALL, THEME, Drawing, blank, colour, short, styled, svg
+from ablab.reports.view import Arm, View
+from ablab.stats import Verdict
+
+WIDTH = 500
+
+
+def effects(view: View) -> Drawing | None:
+    """Per arm: the difference of every seed, their mean, the simultaneous interval; zero and the band that is too small.
+
+    An interval that would squeeze the others is cut at the frame and ends in an arrow; its numbers stand beside it.
+    """
+    rows = [(arm, arm.verdict) for arm in view.compared if arm.verdict and arm.verdict.n]
+    if not rows:
+        return None
+    step = 52
+    with styled():
+        figure, axes = blank(WIDTH, step * len(rows) + 46, (8, 8, 4, 42))
+        low, high = _range(view, rows)
+        axes.set(xlim=(low, high), ylim=(len(rows) * step, 0))
+        _zero(axes, view)
+        for number, (arm, verdict) in enumerate(rows):
+            _effect(axes, view, arm, verdict, number * step)
+        axes.set_xlabel(f"effect on {view.metric}, arm − baseline ({_better(view)})")
+        axes.xaxis.set_major_formatter(lambda value, _: "0" if abs(value) < 1e-9 else f"{value:+.3g}".replace("-", "−"))
+        axes.xaxis.set_major_locator(_ticks(5))
+        _no_left_axis(axes)
+        alt = "; ".join(f"{arm.name} {numerals.signed(v.effect)} {numerals.interval(v.simultaneous)}" for arm, v in rows)
+        return Drawing(svg(figure, "effects"), f"Effects with simultaneous intervals: {alt}")
+
+
+def _range(view: View, rows: Sequence[tuple[Arm, Verdict]]) -> tuple[float, float]:
+    """Limits that show every finished seed, zero and the band, and of intervals and means as much as stays legible."""
+    band = 1.6 * view.smallest_interesting
+    points = [d for arm, v in rows for seed, d in v.differences.items() if seed not in arm.diverged()]
+    low, high = min([-band, *points]), max([band, *points])
+    ends = [end for _, v in rows for end in (*v.simultaneous, v.effect) if math.isfinite(end)]
+    reach = 0.75 * (high - low)
+    low, high = max(min([low, *ends]), low - reach), min(max([high, *ends]), high + reach)
+    return _widen(low, high)
+
+
+def _widen(low: float, high: float, share: float = 0.05) -> tuple[float, float]:
+    margin = share * ((high - low) or 0.02)
+    return low - margin, high + margin
+
+
+def _mark(axes: Any, x: float, y: float, marker: str, hue: str, size: float, across: str = "x", **style: Any) -> None:
+    """A marker, or, where it lies outside the frame in the direction `across`, an arrowhead at the frame that says so."""
+    low, high = axes.get_xlim() if across == "x" else axes.get_ylim()
+    value = x if across == "x" else y
+    if low <= value <= high:
+        axes.plot([x], [y], marker, color=hue, ms=size, zorder=4, **style)
+        return
+    edge = low if value < low else high
+    arrow = {"x": "<>", "y": "v^"}[across][int(value > high)]
+    place = (edge, y) if across == "x" else (x, edge)
+    axes.plot(*[[at] for at in place], arrow, color=hue, ms=size + 1, mew=0, clip_on=False, zorder=4)
+
+
+def _zero(axes: Any, view: View) -> None:
+    axes.axvspan(-view.smallest_interesting, view.smallest_interesting, color=THEME["band"], lw=0, zorder=0)
+    axes.axvline(0, color=THEME["muted"], lw=1, zorder=1)
+
+
+def _effect(axes: Any, view: View, arm: Arm, verdict: Verdict, top: float) -> None:
+    """One row: its words on the first line, interval and mean on the second, seeds below it."""
+    hue, (left, right) = colour(view, arm), axes.get_xlim()
+    words = {"va": "center", "bbox": {"facecolor": THEME["paper"], "edgecolor": "none", "pad": 1.5}, "zorder": 5}
+    place = axes.get_yaxis_transform()
+    axes.text(0, top + 11, short(arm.name, 26), transform=place, weight="bold", **words)
+    numbers = f"{numerals.signed(verdict.effect)} {numerals.interval(verdict.simultaneous)}"
+    axes.text(1, top + 11, numbers, transform=place, ha="right", **words)
+    if verdict.n > 1:
+        ends = [min(max(end, left), right) for end in verdict.simultaneous]
+        axes.plot(ends, [top + 28] * 2, color=hue, lw=3, solid_capstyle="butt", zorder=3)
+        for end in verdict.simultaneous:
+            if not left <= end <= right:
+                _mark(axes, end, top + 28, "", hue, 8)
+    if left <= verdict.effect <= right:
+        _mark(axes, verdict.effect, top + 28, "D", THEME["paper"], 8, mec=hue, mew=2)
+    for seed, difference in verdict.differences.items():
+        _mark(axes, difference, top + 41, _dot(arm, seed), hue, 5, alpha=0.8, mew=0)
+
+
+def _dot(arm: Arm, seed: int) -> str:
+    """A seed's marker: a cross where it diverged."""
+    return "X" if seed in arm.diverged() else "o"
+
+
+def scores(view: View) -> Drawing | None:
+    """Per arm: the score of every seed, one line a seed through all arms, and the mean as a stroke."""
+    rows = [(arm, found) for arm in view.arms if (found := view.judged_scores(arm))]
+    if not rows:
+        return None
+    step, gutter = 34, 128
+    with styled():
+        figure, axes = blank(WIDTH, step * len(rows) + 50, (gutter, 104, 6, 42))
+        axes.set(xlim=_limits(view, rows), ylim=(len(rows) - 0.5, -0.5))
+        for seed in view.seeds:
+            line = [(found[seed], number) for number, (_, found) in enumerate(rows) if seed in found]
+            axes.plot(*zip(*line, strict=True), color=THEME["rule"], lw=1, zorder=1) if line else None
+        for number, (arm, found) in enumerate(rows):
+            hue, place = colour(view, arm), axes.get_yaxis_transform()
+            for seed, score in found.items():
+                _mark(axes, score, number, _dot(arm, seed), hue, 6, alpha=0.8, mew=0)
+            centre = math.fsum(found.values()) / len(found)
+            axes.plot([centre, centre], [number - 0.3, number + 0.3], color=hue, lw=2.4, zorder=4)
+            axes.text(-0.03, number, short(arm.name, 16), transform=place, ha="right", va="center", weight="bold")
+            axes.text(1.04, number, sentences.spread(found), transform=place, va="center")
+        axes.set_xlabel(f"{view.metric} on {view.split} ({_better(view)})")
+        axes.xaxis.set_major_locator(_ticks(4))
+        _no_left_axis(axes)
+        alt = "; ".join(f"{arm.name} {sentences.spread(found)}" for arm, found in rows)
+        return Drawing(svg(figure, "scores"), f"{view.metric} of every seed: {alt}")
+
+
+def _limits(view: View, rows: Sequence[tuple[Arm, dict[int, float]]]) -> tuple[float, float]:
+    """Limits that show every finished seed; a declared score of a run that diverged may lie outside."""
+    points = [score for arm, found in rows for seed, score in found.items() if seed not in arm.diverged()]
+    points = points or [view.on_divergence]
+    return _widen(min(points), max(points), 0.08)
+
+
+def costs(view: View) -> list[Drawing]:
+    """Mean score against parameters, and against latency where it was measured: one drawing each."""
+    kinds = {"parameters": "parameters", "latency_ms": "latency, ms (bar: interquartile range)"}
+    return [drawing for name, label in kinds.items() if (drawing := _cost(view, name, label))]
+
+
+def _cost(view: View, name: str, label: str) -> Drawing | None:
+    points = [
+        (cost, math.fsum(found.values()) / len(found), arm)
+        for arm in view.arms
+        if (cost := arm.cost(name)) is not None and (found := view.judged_scores(arm))
+    ]
+    if not points:
+        return None
+    with styled():
+        height = max(260, 21 * len(points) + 80)
+        figure, axes = blank(WIDTH, height, (52, 140, 12, 42))
+        axes.set_ylim(_limits(view, [(arm, view.judged_scores(arm)) for _, _, arm in points]))
+        axes.set_xlim(_widen(min(cost for cost, _, _ in points), max(cost for cost, _, _ in points), 0.1))
+        for cost, centre, arm in points:
+            hue = colour(view, arm)
+            for score in view.scores(arm, view.metric).values():
+                axes.plot([cost], [score], "o", color=hue, ms=4, alpha=0.4, mew=0)
+            _mark(axes, cost, centre, "D", hue, 7, across="y", mec=THEME["paper"], mew=1)
+            spread = arm.cost("latency_iqr_ms") if name == "latency_ms" else None
+            if spread:
+                axes.plot([cost - spread / 2, cost + spread / 2], [centre] * 2, color=hue, lw=1.5, zorder=3)
+        axes.set(xlabel=label, ylabel=view.metric)
+        axes.xaxis.set_major_locator(_ticks(3))
+        if name != "latency_ms":
+            axes.xaxis.set_major_formatter(lambda value, _: numerals.amount(value))
+        _name_points(axes, view, points, height - 54)
+        alt = "; ".join(f"{arm.name} {cost:g}: {numerals.score(centre)}" for cost, centre, arm in points)
+        return Drawing(svg(figure, f"cost-{name}"), f"{view.metric} against {label}: {alt}")
+
+
+def _name_points(axes: Any, view: View, points: Sequence[tuple[float, float, Arm]], height: float) -> None:
+    """Names in a column at the right, in the order of height, pushed apart, each with a thin line to its point."""
+    low, high = axes.get_ylim()
+    gap = (high - low) * 18 / height
+    order = sorted(((cost, min(max(centre, low), high), arm) for cost, centre, arm in points), key=lambda point: point[1])
+    places: list[float] = []
+    for _, centre, _ in order:
+        places.append(max(centre, places[-1] + gap) if places else max(centre, low + gap / 2))
+    over = places[-1] - (high - gap / 2)
+    places = [place - max(0.0, over) for place in places]
+    for number in range(len(places) - 2, -1, -1):
+        places[number] = min(places[number], places[number + 1] - gap)
+    for (cost, centre, arm), place in zip(order, places, strict=True):
+        arrow = {"arrowstyle": "-", "color": THEME["rule"], "lw": 0.8, "shrinkA": 0, "shrinkB": 4}
+        where = {"xy": (cost, centre), "xytext": (1.04, place), "textcoords": axes.get_yaxis_transform()}
+        axes.annotate(short(arm.name, 16), **where, va="center", color=colour(view, arm), fontsize=FONT, weight="bold", arrowprops=arrow)
+
+
+def _ticks(most: int) -> Any:
+    from matplotlib.ticker import MaxNLocator
+
+    return MaxNLocator(most)
+
+
+def _no_left_axis(axes: Any) -> None:
+    axes.spines["left"].set_visible(False)
+    axes.tick_params(axis="y", left=False, labelleft=False)
+    axes.tick_params(axis="x", labelsize=SMALL)
+
+
+def _better(view: View) -> str:
+    return "higher is better" if view.direction == "max" else "lower is better"

@@ -1,0 +1,119 @@
+"""The report as Markdown, for a pull request, a wiki or a notebook."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from ablab.reports import numerals, sentences
+from ablab.reports.view import Arm, View, created, mean
+
+
+def as_markdown(view: View) -> str:
+    """The report: headlines, verdicts, scores, cost, test split, what was compared, how it was decided."""
+    parts = [
+        [f"# {_plain(view.name)}", "", _plain(sentences.overview(view)), ""],
+        [f"- **{_plain(arm.name)}** {_plain(sentences.finding(view, arm))}" for arm in view.compared],
+        _section("Verdicts", [*_verdicts(view), "", *[f"- {_plain(note)}" for note in sentences.notes(view)]]),
+        _section(f"{view.metric} of every seed, {view.split} split", _scores(view)),
+        _section("Cost", _cost(view)),
+        _section(f"The {view.final_split} split", _final(view)) if view.final_split else [],
+        _section("What was compared", _compared(view)),
+        _section("How it was decided", [line for text in sentences.method(view) for line in (_plain(text), "")][:-1]),
+        _section("Reproduce", _reproduce(view)),
+    ]
+    return "\n".join(line for part in parts for line in part).rstrip() + "\n"
+
+
+def _section(title: str, lines: Sequence[str]) -> list[str]:
+    return ["", f"## {_plain(title)}", "", *lines]
+
+
+def _plain(text: str) -> str:
+    """Text without meaning to Markdown or HTML."""
+    return re.sub(r"([\\`*_\[\]<>|#])", r"\\\1", " ".join(text.split()))
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """A table; the first column is left-aligned, the others right-aligned."""
+    lines = [head, [":--", *["--:"] * (len(head) - 1)], *rows]
+    return [f"| {' | '.join(line)} |" for line in lines]
+
+
+def _verdicts(view: View) -> list[str]:
+    rows = []
+    for arm in view.compared:
+        verdict = arm.verdict
+        if verdict is None:
+            rows.append([_plain(arm.name), *[numerals.NOTHING] * 5])
+            continue
+        said = "; ".join([f"**{verdict.verdict}**", *map(_plain, sentences.qualifiers(view, verdict))])
+        effect, bounds = numerals.signed(verdict.effect), numerals.interval(verdict.simultaneous)
+        rows.append([_plain(arm.name), said, effect, bounds, numerals.p_value(verdict.p_holm), str(verdict.n)])
+    level = f"{100 * (1 - view.alpha):g}% simultaneous interval"
+    return _table(["arm", "verdict", f"effect on {_plain(view.metric)}", level, "p (Holm)", "seeds"], rows)
+
+
+def _scores(view: View) -> list[str]:
+    rows = []
+    for arm in view.arms:
+        scores = view.judged_scores(arm)
+        cells = [numerals.score(scores.get(seed)) + (" †" if seed in arm.diverged() else "") for seed in view.seeds]
+        rows.append([_plain(arm.name), *cells, numerals.score(mean(list(scores.values())))])
+    lines = _table(["arm", *[f"seed {seed}" for seed in view.seeds], "mean"], rows)
+    if any(arm.diverged() for arm in view.arms):
+        lines += ["", f"† diverged: the score declared for that, {numerals.score(view.on_divergence)}"]
+    return lines
+
+
+def _cost(view: View) -> list[str]:
+    base = view.baseline
+    rows = [
+        [
+            _plain(arm.name),
+            _against(numerals.amount(arm.cost("parameters")), arm, base, "parameters"),
+            _against(numerals.amount(arm.cost("flops")), arm, base, "flops"),
+            _against(numerals.milliseconds(arm.cost("latency_ms")), arm, base, "latency_ms"),
+            _against(numerals.duration(arm.cost("train_seconds")), arm, base, "train_seconds"),
+        ]
+        for arm in view.arms
+    ]
+    return _table(["arm", "parameters", "FLOPs", "latency, ms", "training"], rows)
+
+
+def _against(text: str, arm: Arm, base: Arm, name: str) -> str:
+    """A figure with its change against the baseline: `1.95 M (+4.1%)`."""
+    change = numerals.change(arm.cost(name), base.cost(name))
+    return f"{text} ({change})" if arm is not base and change else text
+
+
+def _final(view: View) -> list[str]:
+    metrics = [name for name in view.metrics(view.final_split) if "/" not in name]
+    rows = [
+        [_plain(arm.name), *[sentences.spread(view.scores(arm, metric, view.final_split)) for metric in metrics]]
+        for arm in view.arms
+    ]
+    when = f" ({view.final_read})" if view.final_read else ""
+    text = f"Scored once, when the study closed{when}. Mean ± standard deviation over seeds; descriptive."
+    return [_plain(text), "", *_table(["arm", *map(_plain, metrics)], rows)]
+
+
+def _compared(view: View) -> list[str]:
+    lines = []
+    for arm in view.compared:
+        because = f" ({_plain(arm.because)})" if arm.because else ""
+        lines.append(f"- **{_plain(arm.name)}**{because}")
+        lines += [f"  - {_plain(line)}" for line in arm.diff]
+        lines += [f"  - not reached: {_plain(call)}" for call in arm.plan.get("unreached", ())]
+    return lines
+
+
+def _reproduce(view: View) -> list[str]:
+    hashes = {run.record.batch_hash for run in view.baseline.done().values()} - {""}
+    lines = [
+        f"- study {_plain(view.name)}, fingerprint {view.fingerprint}, ablab {view.version}, {created(view)}",
+        f"- seeds {', '.join(map(str, view.seeds))}; design {view.design}",
+    ]
+    environments = sentences.environments(view)
+    lines += [f"- environment: {_plain(environment)}" for environment in environments]
+    return lines + ([f"- batches of the baseline: {', '.join(sorted(hashes))}"] if hashes else [])
