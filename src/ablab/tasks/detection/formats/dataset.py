@@ -63,6 +63,8 @@ def find(path: str | Path) -> Path:
         return root
     if root.exists():
         raise DataError(f"{root} is a file; expected a folder with {voc.LAYOUT}, or '{PHOTO_DIGITS}'")
+    if str(path) == PHOTO_DIGITS:
+        raise DataError(f"{PHOTO_DIGITS} is composed by ablab and has no folder; expected a folder with {voc.LAYOUT}")
     missing = root
     while not missing.parent.exists():
         missing = missing.parent

@@ -1,0 +1,136 @@
+"""Image files of many kinds against the pixels that were written, and files that are no images."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from ablab.errors import DataError
+from ablab.tasks.detection.formats.reading import decode, measure, read_image
+
+PIXELS = np.random.default_rng(7).integers(0, 256, (30, 40, 3), dtype=np.uint8)
+GREY = PIXELS[..., 0]
+
+
+def encoded(image: Image.Image, kind: str) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, kind)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("suffix", [".png", ".bmp", ".tif", ".ppm"])
+def test_colours_come_back_in_the_order_rgb(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"x{suffix}"
+    Image.fromarray(PIXELS).save(path)
+    image = read_image(path)
+    assert image.dtype == np.uint8
+    np.testing.assert_array_equal(image, PIXELS)
+    assert measure(path) == (40, 30)
+
+
+@pytest.mark.parametrize("mode", ["L", "LA", "RGBA", "P", "1"])
+@pytest.mark.parametrize("suffix", [".png", ".tif", ".gif"])
+def test_other_modes_become_rgb(tmp_path: Path, mode: str, suffix: str) -> None:
+    """Against Pillow's own conversion of what it reads back."""
+    path = tmp_path / f"x{suffix}"
+    try:
+        Image.fromarray(PIXELS).convert(mode).save(path)
+    except OSError:
+        pytest.skip(f"Pillow does not write {mode} to {suffix}")
+    with Image.open(path) as written:
+        expected = np.array(written.convert("RGB"))
+    np.testing.assert_array_equal(read_image(path), expected)
+
+
+def test_alpha_is_dropped_not_blended(tmp_path: Path) -> None:
+    transparent = np.dstack([PIXELS, np.zeros((30, 40), np.uint8)])
+    Image.fromarray(transparent).save(tmp_path / "x.png")
+    np.testing.assert_array_equal(read_image(tmp_path / "x.png"), PIXELS)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif"])
+def test_of_sixteen_bits_the_upper_eight_are_kept(tmp_path: Path, suffix: str) -> None:
+    deep = np.arange(65536, dtype=np.uint16).reshape(256, 256)
+    cv2.imwrite(str(tmp_path / f"x{suffix}"), deep)
+    np.testing.assert_array_equal(read_image(tmp_path / f"x{suffix}"), np.repeat((deep >> 8)[..., None], 3, axis=2))
+
+
+def test_exif_orientation_is_ignored(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be shown turned by a quarter
+    Image.fromarray(PIXELS).save(tmp_path / "x.jpg", exif=exif, quality=95)
+    Image.fromarray(PIXELS).save(tmp_path / "y.jpg", quality=95)
+    np.testing.assert_array_equal(read_image(tmp_path / "x.jpg"), read_image(tmp_path / "y.jpg"))
+    assert measure(tmp_path / "x.jpg") == (40, 30)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "BMP", "TIFF", "GIF", "WEBP"])
+@pytest.mark.parametrize("share", [0.0, 0.2, 0.6, 0.95])
+def test_a_truncated_file_is_refused_by_name(tmp_path: Path, kind: str, share: float) -> None:
+    """The header alone, as training looks at a file before it starts, is enough to see it."""
+    data = encoded(Image.fromarray(PIXELS), kind)
+    path = tmp_path / f"cut.{kind.lower()}"
+    path.write_bytes(data[: int(len(data) * share)])
+    for read in (read_image, measure):
+        with pytest.raises(DataError, match=r"cut\."):
+            read(path)
+
+
+def test_padding_after_the_end_does_no_harm(tmp_path: Path) -> None:
+    for kind in ("JPEG", "PNG"):
+        path = tmp_path / f"padded.{kind.lower()}"
+        whole = encoded(Image.fromarray(PIXELS), kind)
+        path.write_bytes(whole + bytes(300))
+        assert measure(path) == (40, 30)
+        np.testing.assert_array_equal(read_image(path), decode(whole, path))
+
+
+def test_a_missing_file_and_a_folder_are_refused_by_name(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"no image at .*absent\.jpg"):
+        read_image(tmp_path / "absent.jpg")
+    with pytest.raises(DataError, match=r"cannot read"):
+        read_image(tmp_path)
+    (tmp_path / "page.jpg").write_text("<html>404</html>")
+    with pytest.raises(DataError, match=r"page\.jpg is no image that ablab reads \(JPEG, PNG"):
+        read_image(tmp_path / "page.jpg")
+
+
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+@pytest.mark.parametrize("side", [10_000, 60_000])
+def test_a_decompression_bomb_is_refused_before_it_is_decoded(tmp_path: Path, side: int) -> None:
+    """A PNG of a few bytes that claims `side` squared pixels."""
+
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+    header = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
+    data = (
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(bytes(99))) + chunk(b"IEND", b"")
+    )
+    path = tmp_path / "bomb.png"
+    path.write_bytes(data)
+    for read in (read_image, measure):
+        with pytest.raises(DataError, match=r"bomb\.png.*(claims|decompression bomb)"):
+            read(path)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")  # Pillow on broken TIFFs
+@given(st.binary(max_size=120), st.sampled_from(["JPEG", "PNG", "GIF", "TIFF"]), st.integers(0, 60))
+def test_any_bytes_are_an_image_or_a_data_error(data: bytes, kind: str, head: int) -> None:
+    """Noise, and noise behind the beginning of a real file."""
+    mixed = encoded(Image.fromarray(PIXELS), kind)[:head] + data
+    try:
+        image = decode(mixed, Path("noise"))
+    except DataError:
+        return
+    assert image.dtype == np.uint8
+    assert image.shape[2] == 3
