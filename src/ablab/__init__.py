@@ -55,11 +55,12 @@ def run(
 
     Call it under `if __name__ == "__main__":` in a script, as runs are processes of their own.
     """
-    from ablab.engine.events import Lines
+    from ablab.engine.events import shown
     from ablab.study import run as running
 
     place = Path(folder) if folder else Path("runs") / study.name
-    return running.run(study, place, jobs=jobs, plugins=[Path(p) for p in plugins], display=Lines())
+    with shown() as display:
+        return running.run(study, place, jobs=jobs, plugins=[Path(p) for p in plugins], display=display)
 
 
 def report(folder: str | Path) -> dict[str, Path]:

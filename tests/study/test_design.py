@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tiny import tiny
+from tiny_study import tiny
 
 from ablab.config import override
 from ablab.study.design import arms, run_fingerprint, study_fingerprint

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from tiny import tiny
+from tiny_study import tiny
 
 from ablab.errors import ConfigError
 from ablab.records import RunKey, RunRecord, Status

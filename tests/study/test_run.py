@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 import yaml
-from tiny import TINY, tiny
+from tiny_study import TINY, tiny
 
 from ablab import records
 from ablab.engine.events import Silent

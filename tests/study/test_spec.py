@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import yaml
-from tiny import TINY, tiny
+from tiny_study import TINY, tiny
 
 from ablab.errors import ConfigError
 from ablab.study import spec

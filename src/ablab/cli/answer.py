@@ -77,11 +77,13 @@ def _print_json(document: Any) -> None:
     typer.echo(json.dumps(plain_json(document), ensure_ascii=False, indent=1, allow_nan=False))
 
 
-def display() -> Display:
+@contextmanager
+def display() -> Iterator[Display]:
     """Progress bars on a terminal, plain lines elsewhere; always on standard error."""
-    from ablab.engine.events import Bars, Lines
+    from ablab.engine.events import shown
 
-    return Bars() if sys.stderr.isatty() else Lines()
+    with shown() as made:
+        yield made
 
 
 def settings(pairs: list[str] | None, data: Path | None = None, prefix: str = "") -> dict[str, Any]:

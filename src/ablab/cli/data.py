@@ -25,7 +25,8 @@ def check(path: Annotated[Path, typer.Argument(help="The data set's folder.")], 
         from ablab.reports.listings import defect_table
         from ablab.tasks.detection.formats import check as checking
 
-        defects = _checked(path, display(), checking.check)
+        with display() as shown:
+            defects = _checked(path, shown, checking.check)
         rows = [{"kind": d.kind, "where": d.where, "detail": d.detail} for d in defects]
         answer(
             {"path": path, "defects": rows, "counts": dict(Counter(d.kind for d in defects))},

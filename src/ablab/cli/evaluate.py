@@ -34,5 +34,6 @@ def evaluate(
         from ablab.study import single
 
         assert run is not None
-        scores, notes = single.evaluate(run, split, str(data) if data else None, display())
+        with display() as shown:
+            scores, notes = single.evaluate(run, split, str(data) if data else None, shown)
         answer({"split": split, "scores": scores, "notes": notes}, [score_table({split: scores}), *notes])

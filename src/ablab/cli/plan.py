@@ -20,5 +20,6 @@ def plan(study: StudyFile, data: Data = None, set: Sets = None, plugin: Plugins 
         from ablab.study import spec
 
         asked = spec.load(study, settings(set, data, "baseline."))
-        document = planning.plan(asked, [*(plugin or [])], display())
+        with display() as shown:
+            document = planning.plan(asked, [*(plugin or [])], shown)
         answer(document, plan_tables(document))

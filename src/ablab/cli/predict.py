@@ -25,7 +25,8 @@ def predict(
         from ablab.study import single
 
         out = folder or Path("predictions")
-        document = single.predict(run, source, out, threshold, display())
+        with display() as shown:
+            document = single.predict(run, source, out, threshold, shown)
         lines = [f"{row['image']}: {_counted(row['detections'])}" for row in document["images"]]
         answer(document, [*lines, f"pictures and detections.json: {out}"])
 

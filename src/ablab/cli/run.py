@@ -39,7 +39,8 @@ def drive(asked: object, folder: Path, jobs: int | None, plugins: list[Path], an
     from ablab.study.spec import Study
 
     assert isinstance(asked, Study)
-    outcome = running.run(asked, folder, jobs=jobs, plugins=plugins, display=display())
+    with display() as shown:
+        outcome = running.run(asked, folder, jobs=jobs, plugins=plugins, display=shown)
     written = reports.write(folder)
     view = reports.read(folder)
     answer({**outcome, "folder": folder, "report": written}, [reports.Summary(view), f"report: {written['html']}"])

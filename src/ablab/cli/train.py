@@ -25,7 +25,8 @@ def train(
         from ablab.study import single
 
         overrides = settings(set, data)
-        record, place = single.train(recipe, overrides, seed, folder, [*(plugin or [])], display())
+        with display() as shown:
+            record, place = single.train(recipe, overrides, seed, folder, [*(plugin or [])], shown)
         document = {"status": record.status, "error": record.error, "folder": place, "scores": record.scores}
         document |= {"settings": record.settings, "cost": record.cost, "notes": record.notes}
         answer(

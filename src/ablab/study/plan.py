@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from ablab import registry, stats
 from ablab.contracts import SampleSet, Splits, Task
-from ablab.engine.events import Events
+from ablab.engine.events import Events, working
 from ablab.engine.optim import optimizer
 from ablab.engine.precision import choose
 from ablab.errors import ConfigError, UserError, suggest
@@ -47,18 +47,17 @@ def plan(study: Study, plugins: Sequence[Path], events: Events, jobs: int = 1) -
     source = registry.load_plugins([*map(Path, study.plugins), *plugins])
     made = arms(study)
     torch.set_num_threads(study.baseline.train.threads)
-    events.begin("plan", 2 * len(made) + 1)
-    built = _build(made, study.seeds[0], events)
-    rows = []
-    evaluated = _evaluation(built[0], study.judge.metric)
-    events.advance(len(made) + 1, {})
-    for index, each in enumerate(built):
-        rows.append(_row(each, evaluated))
-        events.advance(len(made) + 2 + index, {})
-    timed = latency({each.arm.name: each.model for each in built}, built[0].task.example(), rounds=15)
+    with working(events, "plan", 2 * len(made) + 1):
+        built = _build(made, study.seeds[0], events)
+        evaluated = _evaluation(built[0], study.judge.metric)
+        rows = []
+        for done, each in enumerate(built, start=len(made) + 1):
+            events.advance(done, {})
+            rows.append(_row(each, evaluated))
+        events.advance(2 * len(made), {})
+        timed = latency({each.arm.name: each.model for each in built}, built[0].task.example(), rounds=15)
     for row in rows:
         row |= {"latency_ms": timed[row["arm"]].median_ms, "latency_iqr_ms": timed[row["arm"]].iqr_ms}
-    events.end()
     hours = sum(row["run_seconds"] for row in rows) * len(study.seeds) / jobs / 3600
     return {
         "name": study.name,

@@ -11,7 +11,7 @@ from typing import Any
 from ablab import registry
 from ablab.config import fingerprint
 from ablab.contracts import Task
-from ablab.engine.events import Display, Events
+from ablab.engine.events import Display, Events, working
 from ablab.errors import StoreError
 from ablab.records import RunKey, RunRecord, plain_json, read_json, write_json, write_record
 from ablab.study import close, store
@@ -19,7 +19,7 @@ from ablab.study.design import Arm, arms
 from ablab.study.executors.local import Job, execute
 from ablab.study.judge import Scores, judge
 from ablab.study.plan import plan
-from ablab.study.spec import Study
+from ablab.study.spec import Judge, Study
 from ablab.study.train import environment, train
 
 TRIES = 2  # a run that failed for no reason of its own (killed, out of memory) may do better alone
@@ -104,7 +104,7 @@ def _train_missing(
     """Do the runs without a record, and once more those that failed."""
     events = display.row("")
     files = [*map(Path, study.plugins), *plugins]
-    total = len(wanted)
+    total, may_start = len(wanted), _may_start(study, folder, start, events)
     for attempt in range(TRIES):
         records = store.finished(folder, [key for _, key in wanted])
         todo = [(arm, key) for arm, key in wanted if key not in records or records[key].status == "failed"]
@@ -113,27 +113,26 @@ def _train_missing(
         if not todo:
             return
         by_name = {_name(key): (arm, key) for arm, key in todo}
-        work = [Job(_name(key), train_with_plugins, (arm, key, folder, files)) for arm, key in todo]
-        events.begin("runs", total)
+        work = [Job(_name(key), train_with_plugins, (arm, key, folder, study.judge, files)) for arm, key in todo]
         done = total - len(todo)
-        events.advance(done, {})
-        for job, error in execute(
-            work, parallel if attempt == 0 else 1, display, _may_start(study, folder, start, events)
-        ):
-            done += 1
-            _settle(folder, by_name[job.name][1], error, events)
+        with working(events, "runs", total):
             events.advance(done, {})
-        events.end()
+            for job, error in execute(work, parallel if attempt == 0 else 1, display, may_start):
+                done += 1
+                _settle(folder, by_name[job.name][1], error, events)
+                events.advance(done, {})
 
 
 def _name(key: RunKey) -> str:
     return f"{key.arm}, seed {key.seed}"
 
 
-def train_with_plugins(arm: Arm, key: RunKey, folder: Path, plugins: Sequence[Path], events: Events) -> RunRecord:
+def train_with_plugins(
+    arm: Arm, key: RunKey, folder: Path, judged: Judge, plugins: Sequence[Path], events: Events
+) -> RunRecord:
     """One run in a process of its own, which knows the user's parts only after loading them."""
     registry.load_plugins(list(plugins))
-    return train(arm, key, folder, events)
+    return train(arm, key, folder, judged, events)
 
 
 def _may_start(study: Study, folder: Path, start: float, events: Events) -> Callable[[], bool]:

@@ -13,7 +13,7 @@ from ablab import __version__, registry
 from ablab.config import load_yaml, override
 from ablab.contracts import SampleSet, Task
 from ablab.engine.evaluate import evaluate as gather
-from ablab.engine.events import Events
+from ablab.engine.events import Events, working
 from ablab.engine.precision import Precision, choose
 from ablab.errors import ConfigError, suggest
 from ablab.records import RunKey, RunRecord, write_bytes, write_json
@@ -49,7 +49,7 @@ def train(
     key = RunKey("train", arm.name, seed, run_fingerprint(arm, seed, manifest, source, __version__))
     folder = folder or Path("runs") / "train"
     with driving(folder):
-        return train_arm(arm, key, folder, events), folder / key.folder
+        return train_arm(arm, key, folder, spec.Judge(), events), folder / key.folder
 
 
 def evaluate(place: Path, split: str, data: str | None, events: Events) -> tuple[dict[str, float], list[str]]:
@@ -92,13 +92,12 @@ def predict(place: Path, source: Path, out: Path, threshold: float | None, event
     model = precision.place(model)
     rows: list[dict[str, Any]] = []
     start = time.perf_counter()
-    events.begin("predict", len(images))
-    for done, path in enumerate(images, start=1):
-        found, png = _predict_one(task, model, precision, path, least)
-        write_bytes(out / f"{path.stem}.png", png)
-        rows.append({"image": str(path), "detections": found})
-        events.advance(done, {})
-    events.end()
+    with working(events, "predict", len(images)):
+        for done, path in enumerate(images, start=1):
+            found, png = _predict_one(task, model, precision, path, least)
+            write_bytes(out / f"{path.stem}.png", png)
+            rows.append({"image": str(path), "detections": found})
+            events.advance(done, {})
     document = {"threshold": least, "images": rows, "seconds": time.perf_counter() - start}
     write_json(out / "detections.json", document)
     return document

@@ -25,6 +25,7 @@ from ablab.measure.seeding import forked
 from ablab.recipe import Edit, Recipe
 from ablab.records import EditReport, RunKey, RunRecord, read_items, read_json, write_items, write_json, write_record
 from ablab.study.design import Arm
+from ablab.study.spec import Judge
 
 
 def build(task: Task, arm: Arm, seed: int) -> tuple[nn.Module, EditReport]:
@@ -36,15 +37,17 @@ def build(task: Task, arm: Arm, seed: int) -> tuple[nn.Module, EditReport]:
     return surgery.apply(model, arm.edits, example=task.example(), key=(arm.stream, seed))
 
 
-def train(arm: Arm, key: RunKey, folder: Path, events: Events) -> RunRecord:
+def train(arm: Arm, key: RunKey, folder: Path, judge: Judge, events: Events) -> RunRecord:
     """Train one arm under one seed and write its record into the study's `folder`.
+
+    The judge's metric chooses the epoch where the recipe's checkpoint rule is `best_ema`, and nothing else.
 
     A run that diverges leaves a record that says so; one that fails leaves the error and is tried again by the next
     driver. Raises StoreError alone: where nothing can be written there is no record to leave.
     """
     place = folder / key.folder
     try:
-        record = _train(arm, key, place, events)
+        record = _train(arm, key, place, judge, events)
     except Diverged as error:
         record = RunRecord(key, "diverged", error=str(error), environment=environment())
     except StoreError:
@@ -55,14 +58,24 @@ def train(arm: Arm, key: RunKey, folder: Path, events: Events) -> RunRecord:
     return record
 
 
-def _train(arm: Arm, key: RunKey, place: Path, events: Events) -> RunRecord:
+def _train(arm: Arm, key: RunKey, place: Path, judge: Judge, events: Events) -> RunRecord:
     start = time.perf_counter()
     task: Task = registry.task(arm.recipe.task)[1](arm.recipe)
     torch.set_num_threads(arm.recipe.train.threads)
     splits = task.data((arm.stream, key.seed))
     model, report = build(task, arm, key.seed)
     cost = {"parameters": float(parameters(model)), "flops": float(flops(model, task.example()))}
-    fitted = fit(task, model, splits, arm.recipe, key=(arm.stream, key.seed), folder=place, events=events)
+    fitted = fit(
+        task,
+        model,
+        splits,
+        arm.recipe,
+        key=(arm.stream, key.seed),
+        folder=place,
+        events=events,
+        metric=judge.metric,
+        direction=judge.direction,
+    )
     items = evaluate(task, fitted.model, splits.validation, arm.recipe, events=events)
     meter = task.meter()
     settings = meter.choose(items)
