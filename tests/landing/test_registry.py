@@ -49,7 +49,9 @@ def test_an_unknown_task_or_slot_is_refused() -> None:
         registry.names("activations")
 
 
-def test_a_plugin_file_registers_its_parts(tmp_path: Path) -> None:
+def test_a_plugin_file_registers_its_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    registry.names("activation")
+    monkeypatch.setattr(registry, "_parts", dict(registry._parts))  # what a test registers stays in the test
     file = tmp_path / "my_parts.py"
     file.write_text(
         "from torch import nn\nfrom ablab import register\n"

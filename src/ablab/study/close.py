@@ -18,6 +18,12 @@ from ablab.study.spec import Study
 from ablab.study.train import score_split
 
 
+def has_test(study: Study) -> bool:
+    """Whether the baseline's data has a test split at all."""
+    task: Task = registry.task(study.baseline.task)[1](study.baseline)
+    return len(task.data((study.name, 0)).test) > 0
+
+
 def score_run(folder: Path, record: RunRecord, events: Events) -> None:
     """Score one finished run on test; what was scored before is kept."""
     place = folder / record.key.folder

@@ -49,6 +49,8 @@ def plan(study: Study, plugins: Sequence[Path], events: Events, jobs: int = 1) -
     torch.set_num_threads(study.baseline.train.threads)
     with working(events, "plan", 2 * len(made) + 1):
         built = _build(made, study.seeds[0], events)
+        if study.judge.split == "test" and not len(built[0].splits.test):
+            raise ConfigError("judge.split is 'test', but the data has no test split; judge on validation")
         evaluated = _evaluation(built[0], study.judge.metric)
         rows = []
         for done, each in enumerate(built, start=len(made) + 1):

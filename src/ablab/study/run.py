@@ -171,8 +171,10 @@ def _close(
     done = [record for record in records.values() if record.status == "done"]
     if not (folder / "final.json").exists():
         work = [Job(f"test of {_name(record.key)}", close.score_run, (folder, record)) for record in done]
-        for job, error in execute(work, parallel, display, lambda: True):
+        for job, error in execute(work if close.has_test(study) else [], parallel, display, lambda: True):
             if error:
                 raise StoreError(f"{job.name}: {error}; the same command tries it again")
         close.pictures(folder, made, {(r.key.arm, r.key.seed): r for r in done}, study.seeds[0])
+    if not close.has_test(study):
+        return {}
     return close.final(folder, study, made, list(records.values()))
