@@ -6,9 +6,12 @@ import io
 import json
 import math
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from PIL import Image, ImageDraw
+from rich.console import Console
 
+from ablab import reports
 from ablab.records import EditReport, RunKey, RunRecord, SiteReport, write_bytes, write_json, write_record
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -168,7 +171,9 @@ def _scores(arm: str, score: float) -> dict[str, float]:
     scores |= {"precision": f1 + 0.03, "recall": f1 - 0.03, "F1": f1}
     return {
         name: round(value, 6)
-        for name, value in (scores | {"F1@0.4": f1 - 0.3 * max(fall, 0), "F1@0.5": f1 - 0.03 - 1.4 * max(fall, 0)}).items()
+        for name, value in (
+            scores | {"F1@0.4": f1 - 0.3 * max(fall, 0), "F1@0.5": f1 - 0.03 - 1.4 * max(fall, 0)}
+        ).items()
     }
 
 
@@ -178,7 +183,9 @@ def _history(score: float, seed: int) -> str:
         wave = 0.01 * math.sin(3 * epoch + seed)
         loss = 0.11 + 0.5 * math.exp(-epoch / 4.5) + wave + 0.3 * (0.52 - score)
         ap = f"{score * (1 - math.exp(-epoch / 5)) + wave:.5f}" if epoch % 2 == 0 else ""
-        rows.append(f"{epoch},{0.002 * (1 - epoch / 21):.6f},{loss:.5f},{loss / 2:.5f},{loss / 3:.5f},{loss / 6:.5f},3.1,{ap}")
+        rows.append(
+            f"{epoch},{0.002 * (1 - epoch / 21):.6f},{loss:.5f},{loss / 2:.5f},{loss / 3:.5f},{loss / 6:.5f},3.1,{ap}"
+        )
     return "\n".join(rows) + "\n"
 
 
@@ -192,7 +199,10 @@ def _curves(score: float, shift: float, seed: int) -> dict[str, object]:
     mean = [sum(column) / len(CLASSES) for column in zip(*precision.values(), strict=True)]
     thresholds = [i / 100 for i in range(101)]
     p = [min(0.995, 0.35 + 0.62 * (1 - math.exp(-(t + shift) * 4.5))) for t in thresholds]
-    r = [max(0.0, 0.97 / (1 + math.exp((t - 0.62 + shift + 0.01 * (seed % 3)) * 11)) * (score + 0.44)) for t in thresholds]
+    r = [
+        max(0.0, 0.97 / (1 + math.exp((t - 0.62 + shift + 0.01 * (seed % 3)) * 11)) * (score + 0.44))
+        for t in thresholds
+    ]
     f1 = [2 * a * b / (a + b) for a, b in zip(p, r, strict=True)]
     return {
         "pr": {"recall": recall, "precision": precision, "mean": mean},
@@ -211,7 +221,10 @@ def _final(folder: Path) -> None:
         for arm, row in SCORES.items()
     }
     verdicts = json.loads((GOLDEN / "verdicts.json").read_text())["arms"]
-    write_json(folder / "final.json", {"split": "test", "read": "2025-11-22", "scores": scores, "verdicts": verdicts})
+    write_json(
+        folder / "final.json",
+        {"split": "test", "read": "2025-11-23T07:00:00+00:00", "scores": scores, "verdicts": verdicts},
+    )
 
 
 def _panels(folder: Path) -> None:
@@ -223,8 +236,8 @@ def _panels(folder: Path) -> None:
                 {
                     "arm": "frelu",
                     "kind": kind,
-                    "title": f"BloodImage_0{number}41",
-                    "caption": f"Two touching cells: {'found by' if kind == 'fixed' else 'lost to'} frelu, seed {number}.",
+                    "title": f"{kind}: BloodImage_0{number}41",
+                    "caption": f"Touching cells, {'found by' if kind == 'fixed' else 'lost to'} frelu, seed {number}.",
                     "file": file,
                 }
             )
@@ -238,3 +251,22 @@ def _panels(folder: Path) -> None:
             image.save(png, "PNG")
             write_bytes(folder / "panels" / file, png.getvalue())
     write_json(folder / "panels" / "panels.json", rows)
+
+
+def texts(folder: Path) -> dict[str, str]:
+    """Every report that is text, as {golden file: content}."""
+    view = reports.read(folder)
+    reports.write(folder, ["md", "csv"])
+    found = {name: (folder / "report" / name).read_text() for name in ("report.md", "report.csv", "runs.csv")}
+    for width in (80, 120):
+        console = Console(width=width, file=io.StringIO(), force_terminal=False)
+        console.print(reports.Summary(view))
+        lines = console.file.getvalue().splitlines()
+        found[f"table-{width}.txt"] = "\n".join(line.rstrip() for line in lines) + "\n"
+    return found
+
+
+if __name__ == "__main__":  # draw the golden files anew, and read the diff before committing it
+    with TemporaryDirectory() as place:
+        for name, text in texts(build(Path(place))).items():
+            (GOLDEN / name).write_text(text)

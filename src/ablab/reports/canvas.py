@@ -18,8 +18,9 @@ THEME = {"ink": "#1d2731", "muted": "#66727e", "rule": "#d3d9df", "band": "#edf1
 # Okabe and Ito's colours (2008), distinct under the common kinds of colour blindness; their yellow is too faint here.
 PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 SMALL, FONT = 10.5, 11.5  # px; a figure is drawn at 1 px a point
+LARGEST = 1.2  # a page may stretch a figure by so much
 
-STYLE = {
+STYLE: dict[str, Any] = {
     "font.family": "DejaVu Sans",  # comes with matplotlib; only measures text, the page's CSS sets the face
     "font.size": FONT,
     "text.parse_math": False,  # a name may hold a dollar
@@ -81,22 +82,21 @@ def styled() -> Any:
     """The context in which every figure is drawn and saved."""
     import matplotlib
 
-    return matplotlib.rc_context({**matplotlib.rcParamsDefault, "backend": "agg", **STYLE})
+    defaults: dict[Any, Any] = dict(matplotlib.rcParamsDefault)
+    return matplotlib.rc_context(defaults | {"backend": "agg"} | STYLE)
 
 
 def svg(figure: Any, name: str) -> str:
     """A figure as an SVG element; `name` is unique in the page. The bytes depend on the figure and the name alone."""
-    from matplotlib.backends.backend_svg import FigureCanvasSVG
-
     buffer = io.StringIO()
-    FigureCanvasSVG(figure).print_svg(buffer, metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
+    figure.savefig(buffer, format="svg", metadata={"Date": None})
     text = buffer.getvalue()
     text = re.sub(r"<metadata>.*?</metadata>\s*", "", text[text.index("<svg") :], flags=re.DOTALL)
     prefix = "f" + hashlib.sha256(name.encode()).hexdigest()[:8]
     text = re.sub(r'\bid="', f'id="{prefix}-', text)
     text = re.sub(r'((?:xlink:)?href=")#', rf"\1#{prefix}-", text).replace("url(#", f"url(#{prefix}-")
     head, _, body = text.partition(">")
-    width = figure.get_figwidth() * 72
+    width = LARGEST * figure.get_figwidth() * 72
     head = re.sub(r' (width|height)="[^"]*"', "", head) + f' style="max-width: {width:g}px"'
     text = f"{head}>{body}"
     for role, value in THEME.items():

@@ -1,4 +1,4 @@
-"""Small panels, one an arm: training curves, precision against recall, and the score shift. The baseline stands in each."""
+"""Small panels, one an arm with the baseline in each: training curves, precision against recall, the score shift."""
 
 from __future__ import annotations
 
@@ -110,7 +110,9 @@ def shift_note(view: View, arm: Arm, chosen: float | None) -> str:
     places = {"F1": f"{chosen:.2f} (chosen)"} if chosen is not None else {}
     places |= {f"F1@{fixed:g}": f"{fixed:g}" for fixed in FIXED}
     means = {place: mean(list(view.scores(arm, metric, "validation").values())) for metric, place in places.items()}
-    return "F1 " + " · ".join(f"{numerals.score(value)} at {place}" for place, value in means.items() if value is not None)
+    return "F1 " + " · ".join(
+        f"{numerals.score(value)} at {place}" for place, value in means.items() if value is not None
+    )
 
 
 def _numbers(values: Sequence[float | None]) -> np.ndarray:

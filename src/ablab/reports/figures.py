@@ -11,11 +11,11 @@ from ablab.reports.canvas import FONT, SMALL, THEME, Drawing, blank, colour, sho
 from ablab.reports.view import Arm, View
 from ablab.stats import Verdict
 
-WIDTH = 500
+WIDTH = 440
 
 
 def effects(view: View) -> Drawing | None:
-    """Per arm: the difference of every seed, their mean, the simultaneous interval; zero and the band that is too small.
+    """Per arm: the difference of every seed, their mean, the simultaneous interval; zero and what is too small.
 
     An interval that would squeeze the others is cut at the frame and ends in an arrow; its numbers stand beside it.
     """
@@ -24,7 +24,7 @@ def effects(view: View) -> Drawing | None:
         return None
     step = 52
     with styled():
-        figure, axes = blank(WIDTH, step * len(rows) + 46, (8, 8, 4, 42))
+        figure, axes = blank(WIDTH, step * len(rows) + 46, (12, 16, 4, 42))
         low, high = _range(view, rows)
         axes.set(xlim=(low, high), ylim=(len(rows) * step, 0))
         _zero(axes, view)
@@ -34,7 +34,9 @@ def effects(view: View) -> Drawing | None:
         axes.xaxis.set_major_formatter(lambda value, _: "0" if abs(value) < 1e-9 else f"{value:+.3g}".replace("-", "−"))
         axes.xaxis.set_major_locator(_ticks(5))
         _no_left_axis(axes)
-        alt = "; ".join(f"{arm.name} {numerals.signed(v.effect)} {numerals.interval(v.simultaneous)}" for arm, v in rows)
+        alt = "; ".join(
+            f"{arm.name} {numerals.signed(v.effect)} {numerals.interval(v.simultaneous)}" for arm, v in rows
+        )
         return Drawing(svg(figure, "effects"), f"Effects with simultaneous intervals: {alt}")
 
 
@@ -55,7 +57,7 @@ def _widen(low: float, high: float, share: float = 0.05) -> tuple[float, float]:
 
 
 def _mark(axes: Any, x: float, y: float, marker: str, hue: str, size: float, across: str = "x", **style: Any) -> None:
-    """A marker, or, where it lies outside the frame in the direction `across`, an arrowhead at the frame that says so."""
+    """A marker, or, where it lies outside the frame in the direction `across`, an arrowhead at the frame."""
     low, high = axes.get_xlim() if across == "x" else axes.get_ylim()
     value = x if across == "x" else y
     if low <= value <= high:
@@ -102,9 +104,9 @@ def scores(view: View) -> Drawing | None:
     rows = [(arm, found) for arm in view.arms if (found := view.judged_scores(arm))]
     if not rows:
         return None
-    step, gutter = 34, 128
+    step, gutter = 34, 118
     with styled():
-        figure, axes = blank(WIDTH, step * len(rows) + 50, (gutter, 104, 6, 42))
+        figure, axes = blank(WIDTH, step * len(rows) + 50, (gutter, 100, 6, 42))
         axes.set(xlim=_limits(view, rows), ylim=(len(rows) - 0.5, -0.5))
         for seed in view.seeds:
             line = [(found[seed], number) for number, (_, found) in enumerate(rows) if seed in found]
@@ -147,7 +149,7 @@ def _cost(view: View, name: str, label: str) -> Drawing | None:
         return None
     with styled():
         height = max(260, 21 * len(points) + 80)
-        figure, axes = blank(WIDTH, height, (52, 140, 12, 42))
+        figure, axes = blank(WIDTH, height, (50, 126, 12, 42))
         axes.set_ylim(_limits(view, [(arm, view.judged_scores(arm)) for _, _, arm in points]))
         axes.set_xlim(_widen(min(cost for cost, _, _ in points), max(cost for cost, _, _ in points), 0.1))
         for cost, centre, arm in points:
@@ -171,7 +173,9 @@ def _name_points(axes: Any, view: View, points: Sequence[tuple[float, float, Arm
     """Names in a column at the right, in the order of height, pushed apart, each with a thin line to its point."""
     low, high = axes.get_ylim()
     gap = (high - low) * 18 / height
-    order = sorted(((cost, min(max(centre, low), high), arm) for cost, centre, arm in points), key=lambda point: point[1])
+    order = sorted(
+        ((cost, min(max(centre, low), high), arm) for cost, centre, arm in points), key=lambda point: point[1]
+    )
     places: list[float] = []
     for _, centre, _ in order:
         places.append(max(centre, places[-1] + gap) if places else max(centre, low + gap / 2))
@@ -182,7 +186,15 @@ def _name_points(axes: Any, view: View, points: Sequence[tuple[float, float, Arm
     for (cost, centre, arm), place in zip(order, places, strict=True):
         arrow = {"arrowstyle": "-", "color": THEME["rule"], "lw": 0.8, "shrinkA": 0, "shrinkB": 4}
         where = {"xy": (cost, centre), "xytext": (1.04, place), "textcoords": axes.get_yaxis_transform()}
-        axes.annotate(short(arm.name, 16), **where, va="center", color=colour(view, arm), fontsize=FONT, weight="bold", arrowprops=arrow)
+        axes.annotate(
+            short(arm.name, 16),
+            **where,
+            va="center",
+            color=colour(view, arm),
+            fontsize=FONT,
+            weight="bold",
+            arrowprops=arrow,
+        )
 
 
 def _ticks(most: int) -> Any:

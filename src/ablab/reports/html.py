@@ -14,10 +14,9 @@ from typing import Any
 from ablab.config import flatten
 from ablab.reports import curves, figures, numerals, sentences
 from ablab.reports.canvas import PALETTE, THEME, colour
-from ablab.reports.view import Arm, View, created, mean
+from ablab.reports.view import Arm, Picture, View, day, mean
 
 SIGNS = {"helps": "▲", "hurts": "▼", "equivalent": "=", "undecided": "?"}
-KINDS = {"fixed": "fixed", "broke": "broke"}
 
 
 @dataclass(frozen=True)
@@ -39,7 +38,7 @@ def as_page(view: View) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals.update(view=view, numerals=numerals, sentences=sentences, signs=SIGNS, created=created(view))
+    environment.globals.update(view=view, numerals=numerals, sentences=sentences, signs=SIGNS, day=day)
     environment.globals.update(colour=lambda arm: _variable(view, arm), theme=THEME, palette=PALETTE)
     return environment.get_template("report.html.j2").render(**_content(view))
 
@@ -54,16 +53,25 @@ def _content(view: View) -> dict[str, Any]:
         "shifts": curves.score_shift(view),
         "precision_recall": curves.precision_recall(view),
         "training": {column: curves.training(view, column) for column in curves.histories(view)},
+        "diverged": any(arm.diverged() for arm in view.arms),
         "seed_scores": _seed_scores(view),
         "metrics": _metrics(view, view.split),
         "classes": _classes(view),
         "final": _metrics(view, view.final_split) if view.final_split else None,
-        "pictures": [(arm, [p for p in arm.pictures if p.kind == kind], kind) for arm in view.compared for kind in KINDS],
+        "pictures": [(arm, kind, found) for arm in view.compared for kind, found in _by_kind(arm).items()],
         "data_uri": _data_uri,
         "settings": flatten(dict(view.recipe)),
         "runs": [(arm, seed, arm.runs[seed].record) for arm, seed in view.expected() if seed in arm.runs],
         "environments": sentences.environments(view),
     }
+
+
+def _by_kind(arm: Arm) -> dict[str, list[Picture]]:
+    """{what the change did: its pictures}."""
+    found: dict[str, list[Picture]] = {}
+    for picture in arm.pictures:
+        found.setdefault(picture.kind, []).append(picture)
+    return found
 
 
 def _variable(view: View, arm: Arm) -> str:
@@ -134,5 +142,3 @@ def _classes(view: View) -> Grid | None:
 
 def _data_uri(png: bytes) -> str:
     return "data:image/png;base64," + base64.b64encode(png).decode()
-
-

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from ablab.reports import numerals, sentences
-from ablab.reports.view import Arm, View, created, mean
+from ablab.reports.view import Arm, View, day, mean
 
 
 def as_markdown(view: View) -> str:
@@ -88,14 +88,16 @@ def _against(text: str, arm: Arm, base: Arm, name: str) -> str:
 
 
 def _final(view: View) -> list[str]:
-    metrics = [name for name in view.metrics(view.final_split) if "/" not in name]
+    """Rows are metrics, columns arms. Figures of one class or one fixed threshold are left to the other formats."""
+    metrics = [name for name in view.metrics(view.final_split) if not set("/@") & set(name)]
     rows = [
-        [_plain(arm.name), *[sentences.spread(view.scores(arm, metric, view.final_split)) for metric in metrics]]
-        for arm in view.arms
+        [_plain(metric), *[sentences.spread(view.scores(arm, metric, view.final_split)) for arm in view.arms]]
+        for metric in metrics
     ]
-    when = f" ({view.final_read})" if view.final_read else ""
-    text = f"Scored once, when the study closed{when}. Mean ± standard deviation over seeds; descriptive."
-    return [_plain(text), "", *_table(["arm", *map(_plain, metrics)], rows)]
+    when = f" ({day(view.final_read)})" if view.final_read else ""
+    seeds = "seeds that finished" if view.troubled() else "seeds"
+    text = f"Scored once, when the study closed{when}. Mean ± standard deviation over {seeds}; descriptive."
+    return [_plain(text), "", *_table(["metric", *[_plain(arm.name) for arm in view.arms]], rows)]
 
 
 def _compared(view: View) -> list[str]:
@@ -111,7 +113,7 @@ def _compared(view: View) -> list[str]:
 def _reproduce(view: View) -> list[str]:
     hashes = {run.record.batch_hash for run in view.baseline.done().values()} - {""}
     lines = [
-        f"- study {_plain(view.name)}, fingerprint {view.fingerprint}, ablab {view.version}, {created(view)}",
+        f"- study {_plain(view.name)}, fingerprint {view.fingerprint}, ablab {view.version}, {day(view.created)}",
         f"- seeds {', '.join(map(str, view.seeds))}; design {view.design}",
     ]
     environments = sentences.environments(view)

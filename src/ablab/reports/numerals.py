@@ -1,4 +1,4 @@
-"""Numbers as the reports print them, the same in every format: scores 0.512, effects +0.031, intervals [−0.012, +0.074]."""
+"""Numbers as every report prints them: scores 0.512, effects +0.031, intervals [−0.012, +0.074]."""
 
 from __future__ import annotations
 

@@ -24,7 +24,9 @@ def overview(view: View) -> str:
     counts = {word: sum(_decided(arm) == word for arm in changes) for word in VERBS}
     parts = [
         f"{count} {verb if count == 1 else plural}"
-        for (word, verb), plural in zip(VERBS.items(), ("help", "hurt", "are equivalent to the baseline", "are undecided"), strict=True)
+        for (word, verb), plural in zip(
+            VERBS.items(), ("help", "hurt", "are equivalent to the baseline", "are undecided"), strict=True
+        )
         if (count := counts[word])
     ]
     if len(changes) == 1:
@@ -51,7 +53,9 @@ def _evidence(view: View, verdict: Verdict) -> str:
     level = f"{100 * (1 - view.alpha):g}%"
     if verdict.n < 2:
         return ", from one seed, which has no interval"
-    text = f", {level} simultaneous interval {numerals.interval(verdict.simultaneous)}, p {_equals(verdict.p_holm)} (Holm)"
+    text = (
+        f", {level} simultaneous interval {numerals.interval(verdict.simultaneous)}, p {_equals(verdict.p_holm)} (Holm)"
+    )
     if verdict.verdict == "equivalent":
         inside = f"{100 * (1 - 2 * view.alpha):g}% interval {numerals.interval(verdict.equivalence)}"
         text = f", {inside} inside ±{view.smallest_interesting:g}"
@@ -119,12 +123,12 @@ def method(view: View) -> list[str]:
     level, narrow = f"{100 * (1 - view.alpha):g}%", f"{100 * (1 - 2 * view.alpha):g}%"
     metric, smallest = view.metric, f"±{view.smallest_interesting:g}"
     return [
-        f"Every arm was trained once under each of {_seeds(len(view.seeds))}. Under one seed all arms see the same order "
-        "of images and the same augmentation, and the weights that a change does not touch start from the same values. "
-        "An a/a control is the baseline again under streams of its own.",
-        f"The effect is the mean over seeds of {metric}(arm) − {metric}(baseline) on the {view.split} split; {better} is "
-        "better. It speaks of new trainings, judged on these same images. p comes from the two-sided paired t-test over "
-        f"seeds, and Holm's correction over all comparisons decides at alpha = {view.alpha:g}. The interval printed is "
+        f"Every arm was trained once under each of {_seeds(len(view.seeds))}. Under one seed all arms see the same "
+        "order of images and the same augmentation, and the weights that a change does not touch start from the same "
+        "values. An a/a control is the baseline again under streams of its own.",
+        f"The effect is the mean over seeds of {metric}(arm) − {metric}(baseline) on the {view.split} split; {better} "
+        "is better. It speaks of new trainings, judged on these same images. p comes from the two-sided paired t-test "
+        f"over seeds, and Holm's correction over all comparisons decides at alpha = {view.alpha:g}. The interval is "
         f"Bonferroni's: all {level} intervals of this study hold together.",
         f"An arm helps or hurts where Holm's p is below {view.alpha:g}. It is equivalent where it does neither and its "
         f"{narrow} interval lies inside {smallest} {metric}, which was declared the smallest interesting effect before "

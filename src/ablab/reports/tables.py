@@ -1,6 +1,6 @@
 """The verdict table for a terminal.
 
-    console.print(Summary(view))      the table, fitted to the console, and the lines under it
+console.print(Summary(view))      the table, fitted to the console, and the lines under it
 """
 
 from __future__ import annotations
@@ -50,7 +50,9 @@ def verdict_table(view: View, width: int = 80) -> Table:
     for arm in view.arms:
         score = mean(list(view.judged_scores(arm).values()))
         p = numerals.p_value(arm.verdict.p_holm).replace("< ", "<") if arm.verdict else ""
-        table.add_row(Text(arm.name), _decision(arm), _effect(view, arm, wide), p, numerals.score(score), *_costs(arm, wide))
+        table.add_row(
+            Text(arm.name), _decision(arm), _effect(view, arm, wide), p, numerals.score(score), *_costs(arm, wide)
+        )
     return table
 
 

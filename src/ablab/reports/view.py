@@ -129,7 +129,9 @@ class View:
 
     def judged_scores(self, arm: Arm) -> dict[int, float]:
         """The metric that decides, by seed, with the declared score for a run that diverged."""
-        return dict(sorted({**self.scores(arm, self.metric), **dict.fromkeys(arm.diverged(), self.on_divergence)}.items()))
+        return dict(
+            sorted({**self.scores(arm, self.metric), **dict.fromkeys(arm.diverged(), self.on_divergence)}.items())
+        )
 
     def expected(self) -> list[tuple[Arm, int]]:
         """Every (arm, seed) that the study asks for, seed by seed."""
@@ -176,7 +178,9 @@ def read(folder: Path) -> View:
             final_read=final.get("read", ""),
         )
     except (KeyError, TypeError) as error:
-        raise StoreError(f"a file in {folder} does not fit this version of ablab: {error!r}; run the study again") from None
+        raise StoreError(
+            f"a file in {folder} does not fit this version of ablab: {error!r}; run the study again"
+        ) from None
 
 
 def _arm(
@@ -267,9 +271,9 @@ def mean(values: list[float]) -> float | None:
     return math.fsum(values) / len(values) if values else None
 
 
-def created(view: View) -> str:
-    """The study's date, `2025-11-22`, or the text as it stands where it is no date."""
+def day(text: str) -> str:
+    """The date of a moment in ISO form, `2025-11-22`, or the text as it stands where it is none."""
     try:
-        return datetime.fromisoformat(view.created).date().isoformat()
+        return datetime.fromisoformat(text).date().isoformat()
     except ValueError:
-        return view.created
+        return text

@@ -1,0 +1,40 @@
+import io
+import json
+
+import pytest
+from rich.console import Console
+
+from ablab import reports
+
+
+def printed(view, width, **options):
+    console = Console(width=width, file=io.StringIO(), **options)
+    console.print(reports.Summary(view))
+    return console.file.getvalue()
+
+
+@pytest.mark.parametrize("width", [80, 100, 116, 120, 160])
+def test_the_table_fits_and_nothing_is_cut(golden, width):
+    text = printed(golden, width)
+    assert max(len(line.rstrip()) for line in text.splitlines()) <= width
+    assert "…" not in text
+    for whole in ("lr-times-10", "equivalent", "[−0.605, +0.378]", "<0.001", "0.545", "1.80 M", "1.12 G", "16.9"):
+        assert whole in text, whole
+
+
+def test_colour_is_never_the_only_sign(golden):
+    colourful = printed(golden, 120, force_terminal=True, color_system="standard")
+    assert "\x1b[1;32mhelps" in colourful
+    assert "\x1b[1;31mhurts" in colourful
+    assert "\x1b" not in printed(golden, 120)
+
+
+def test_what_an_undecided_arm_needs_stands_under_the_table(golden):
+    assert "cbam is undecided: a fresh study would need 12 to 84 seeds" in printed(golden, 120)
+
+
+def test_a_name_is_text_and_never_markup(study):
+    document = json.loads((study / "study.json").read_text())
+    document["arms"].append({"name": "[red]x[/red]", "kind": "change", "because": "", "diff": []})
+    (study / "study.json").write_text(json.dumps(document))
+    assert "[red]x[/red]" in printed(reports.read(study), 120)
