@@ -1,4 +1,4 @@
-"""Fitting an image into a size with its aspect kept, and the way back."""
+"""Fitting an image into a size with its aspect kept."""
 
 from __future__ import annotations
 
@@ -41,8 +41,3 @@ def letterbox(sample: Sample, size: tuple[int, int]) -> Sample:
     image[top : top + height, left : left + width] = fitted.image
     boxes = clip(fitted.boxes + np.array([left, top, left, top]), *size)
     return replace(fitted, image=image, boxes=boxes, shift=(fitted.shift[0] + left, fitted.shift[1] + top))
-
-
-def restore(boxes: np.ndarray, scale: float, shift: tuple[float, float], size: tuple[int, int]) -> np.ndarray:
-    """Boxes (N, 4) of a letterboxed image in the pixels of the annotated image of `size` (H, W), cut at its border."""
-    return clip((boxes - np.tile(shift, 2)) / scale, *size)
