@@ -1,0 +1,88 @@
+"""Strokes as masks: a handwritten glyph turned, sheared and sized; and what only looks like one.
+
+Everything here is arithmetic in numpy and scipy, so that boxes do not depend on the version of an image library.
+"""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+from scipy.ndimage import affine_transform
+
+from ablab.tasks.detection.formats.photo_digits.sources import SIDE
+
+DEGREES = 20.0  # rotation, +-
+SHEAR = 0.15  # +- pixels across a pixel down
+ASPECT = 0.15  # width, 1 +- this
+
+# Strokes in a unit square, (x, y) down the page; letters that resemble a digit (B, G, I, L, O, S, Z, ...) are left out.
+LETTERS = {
+    "A": (((0, 1), (0.5, 0), (1, 1)), ((0.2, 0.6), (0.8, 0.6))),
+    "E": (((1, 0), (0, 0), (0, 1), (1, 1)), ((0, 0.5), (0.8, 0.5))),
+    "F": (((1, 0), (0, 0), (0, 1)), ((0, 0.5), (0.8, 0.5))),
+    "H": (((0, 0), (0, 1)), ((1, 0), (1, 1)), ((0, 0.5), (1, 0.5))),
+    "K": (((0, 0), (0, 1)), ((1, 0), (0, 0.55), (1, 1))),
+    "M": (((0, 1), (0.1, 0), (0.5, 0.7), (0.9, 0), (1, 1)),),
+    "N": (((0, 1), (0, 0), (1, 1), (1, 0)),),
+    "T": (((0, 0), (1, 0)), ((0.5, 0), (0.5, 1))),
+    "V": (((0, 0), (0.5, 1), (1, 0)),),
+    "W": (((0, 0), (0.25, 1), (0.5, 0.3), (0.75, 1), (1, 0)),),
+    "X": (((0, 0), (1, 1)), ((1, 0), (0, 1))),
+    "Y": (((0, 0), (0.5, 0.5), (1, 0)), ((0.5, 0.5), (0.5, 1))),
+}
+
+
+def warp(glyph: np.ndarray, height: float, rng: np.random.Generator) -> np.ndarray:
+    """A glyph turned and sheared at random, whose ink was `height` pixels on its longer side before that.
+
+    (28, 28) uint8 -> (h, w) float64 opacity in 0..1; ink is where it is at least 0.5.
+    """
+    angle, shear, wide = rng.uniform([-DEGREES, -SHEAR, 1 - ASPECT], [DEGREES, SHEAR, 1 + ASPECT])
+    rows, columns = _extent(glyph >= 128)
+    source = np.pad(glyph[rows, columns] / 255.0, 2)
+    scale = height / max(rows.stop - rows.start, columns.stop - columns.start)  # a slanted 1 is wider than tall
+    cos, sin = np.cos(np.radians(angle)), np.sin(np.radians(angle))
+    forward = np.array([[cos, -sin], [sin, cos]]) @ np.array([[1, 0], [shear, 1]]) @ np.diag([scale, scale * wide])
+    shape = np.ceil(np.abs(forward) @ source.shape).astype(int)
+    backward = np.linalg.inv(forward)
+    offset = (np.array(source.shape) - 1) / 2 - backward @ ((shape - 1) / 2)
+    smooth = affine_transform(source, backward, offset, tuple(shape), order=3)
+    return np.clip((smooth - 0.25) / 0.5, 0, 1)  # MNIST's soft edges would blur when enlarged
+
+
+def fragment(glyph: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """A quarter of a glyph, which is no digit.  (28, 28) uint8 -> (28, 28) uint8"""
+    rows, columns = _extent(glyph >= 128)
+    middle = (rows.start + rows.stop) // 2, (columns.start + columns.stop) // 2
+    below, right = rng.integers(0, 2, 2)
+    piece = np.zeros_like(glyph)
+    kept = (
+        slice(middle[0], None) if below else slice(None, middle[0]),
+        slice(middle[1], None) if right else slice(None, middle[1]),
+    )
+    piece[kept] = glyph[kept]
+    return piece
+
+
+def letter(rng: np.random.Generator) -> np.ndarray:
+    """A letter drawn by an unsteady hand.  -> (28, 28) uint8"""
+    strokes = LETTERS[str(rng.choice(sorted(LETTERS)))]
+    pixels = np.stack(np.meshgrid(np.arange(SIDE), np.arange(SIDE)), axis=-1)  # (28, 28, 2) as x, y
+    nearest = np.full((SIDE, SIDE), np.inf)
+    for stroke in strokes:
+        points = np.array(stroke) * [14, 18] + [7, 5] + rng.normal(0, 0.8, (len(stroke), 2))
+        for start, end in itertools.pairwise(points):
+            along = end - start
+            share = np.clip((pixels - start) @ along / max(along @ along, 1e-9), 0, 1)
+            away = np.linalg.norm(pixels - start - share[..., None] * along, axis=-1)
+            nearest = np.minimum(nearest, away)
+    return (255 * np.clip(2 - nearest, 0, 1)).astype(np.uint8)
+
+
+def _extent(mask: np.ndarray) -> tuple[slice, slice]:
+    """The rows and columns that hold the True of a mask; all of them where there is none."""
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    if not len(rows):
+        return slice(0, mask.shape[0]), slice(0, mask.shape[1])
+    return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
