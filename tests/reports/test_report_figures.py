@@ -29,7 +29,7 @@ def drawings(golden):
 
 
 def test_every_figure_is_there(drawings, golden):
-    assert curves.histories(golden) == ["loss", "AP"]
+    assert curves.histories(golden) == ["loss", "validation/AP"]
     assert len(drawings) == 4 + 4 * 7  # effects, scores, two costs; four kinds of panels an arm
 
 

@@ -100,6 +100,7 @@ def test_what_was_found_stands_in_words_and_numbers(parsed):
     assert "0.533 ± 0.006" in parsed.text["test"]
     assert "Scored once, when the study closed (2025-11-23)" in parsed.text["test"]
     assert "F.silu in neck.fuse" in parsed.text["compared"]
+    assert "anchors refitted" in parsed.text["compared"]
     assert "Holm's correction" in parsed.text["method"]
     assert "No space left on device" in parsed.text["warnings"]
     assert "5f0c2d9a71b3e846" in parsed.text["reproduce"]

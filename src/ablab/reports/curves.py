@@ -26,13 +26,14 @@ def training(view: View, column: str) -> list[Drawing]:
         seen = np.isfinite(values)
         return (epochs[seen], values[seen]) if seen.sum() > 1 else None
 
-    return _panels(view, f"training-{column}", line, "epoch", column)
+    return _panels(view, f"training-{column}", line, "epoch", column, named=False)  # its name stands above the panels
 
 
 def histories(view: View) -> list[str]:
     """The columns worth a panel: the loss, and the metric that decides, or else the first metric that was followed."""
     columns = [c for arm in view.arms for run in arm.runs.values() for c in run.history if _points(run.history[c]) > 1]
-    metrics = [metric for metric in (view.metric, *view.metrics("")) if metric in columns]
+    followed = [name for metric in (view.metric, *view.metrics()) for name in (f"validation/{metric}", metric)]
+    metrics = [name for name in followed if name in columns]
     return [*(["loss"] if "loss" in columns else []), *metrics[:1]]
 
 
@@ -51,7 +52,7 @@ def precision_recall(view: View) -> list[Drawing]:
 
 
 def _panels(
-    view: View, kind: str, line: Callable[[Run], Line | None], x: str, y: str, *, unit: bool = False
+    view: View, kind: str, line: Callable[[Run], Line | None], x: str, y: str, *, unit: bool = False, named: bool = True
 ) -> list[Drawing]:
     """A panel an arm: its seeds as thin lines, their mean thick, the baseline's mean grey. All axes agree."""
     lines = {arm.name: [found for run in arm.done().values() if (found := line(run))] for arm in view.arms}
@@ -68,7 +69,7 @@ def _panels(
             for found in lines[arm.name]:
                 axes.plot(*found, color=colour(view, arm), lw=0.9, alpha=0.5, zorder=3)
             axes.plot(*_middle(lines[arm.name]), color=colour(view, arm), lw=2.2, zorder=4)
-            _frame_panel(axes, limits, x, y)
+            _frame_panel(axes, limits, x, y if named else "")
             drawings.append(Drawing(svg(figure, f"{kind}-{number}"), f"{arm.name}: {y} against {x}", arm.name))
     return drawings
 

@@ -77,7 +77,7 @@ def _zero(axes: Any, view: View) -> None:
 def _effect(axes: Any, view: View, arm: Arm, verdict: Verdict, top: float) -> None:
     """One row: its words on the first line, interval and mean on the second, seeds below it."""
     hue, (left, right) = colour(view, arm), axes.get_xlim()
-    words = {"va": "center", "bbox": {"facecolor": THEME["paper"], "edgecolor": "none", "pad": 1.5}, "zorder": 5}
+    words = {"va": "center", "zorder": 5}
     place = axes.get_yaxis_transform()
     axes.text(0, top + 11, short(arm.name, 26), transform=place, weight="bold", **words)
     numbers = f"{numerals.signed(verdict.effect)} {numerals.interval(verdict.simultaneous)}"

@@ -57,7 +57,8 @@ def _content(view: View) -> dict[str, Any]:
         "seed_scores": _seed_scores(view),
         "metrics": _metrics(view, view.split),
         "classes": _classes(view),
-        "final": _metrics(view, view.final_split) if view.final_split else None,
+        "final": _metrics(view, view.final_split, "/@") if view.final_split else None,
+        "final_all": _metrics(view, view.final_split),
         "pictures": [(arm, kind, found) for arm in view.compared for kind, found in _by_kind(arm).items()],
         "data_uri": _data_uri,
         "settings": flatten(dict(view.recipe)),
@@ -118,9 +119,10 @@ def _seed_scores(view: View) -> Grid:
     return Grid(["arm", *[f"seed {seed}" for seed in view.seeds], "mean ± sd"], rows)
 
 
-def _metrics(view: View, split: str) -> Grid:
-    """Every metric that is not of one class: rows are metrics, columns arms."""
-    names = [name for name in view.metrics(split) if "/" not in name]
+def _metrics(view: View, split: str, without: str = "/") -> Grid:
+    """Metrics without these signs (`/`: of one class; `@`: at a fixed threshold): rows are metrics, columns arms."""
+    known = [name for name in view.metrics(split) if any(view.scores(arm, name, split) for arm in view.arms)]
+    names = [name for name in known if not set(without) & set(name)]
     cells = [(name, [sentences.spread(view.scores(arm, name, split)) for arm in view.arms]) for name in names]
     return Grid(["metric", *[arm.name for arm in view.arms]], cells)
 

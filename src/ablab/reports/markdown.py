@@ -89,7 +89,12 @@ def _against(text: str, arm: Arm, base: Arm, name: str) -> str:
 
 def _final(view: View) -> list[str]:
     """Rows are metrics, columns arms. Figures of one class or one fixed threshold are left to the other formats."""
-    metrics = [name for name in view.metrics(view.final_split) if not set("/@") & set(name)]
+    known = [
+        name
+        for name in view.metrics(view.final_split)
+        if any(view.scores(a, name, view.final_split) for a in view.arms)
+    ]
+    metrics = [name for name in known if not set("/@") & set(name)]
     rows = [
         [_plain(metric), *[sentences.spread(view.scores(arm, metric, view.final_split)) for arm in view.arms]]
         for metric in metrics

@@ -97,6 +97,7 @@ class View:
     judged: bool = False
     label: str = ""
     warnings: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
     strangers: tuple[str, ...] = ()
     final_split: str = ""
     final_read: str = ""
@@ -155,7 +156,8 @@ def read(folder: Path) -> View:
     if not (folder / "study.json").is_file():
         raise ConfigError(f"{folder} is not a study: it holds no study.json; give the folder that `ablab run` wrote")
     study = records.read_json(folder / "study.json")
-    plan = {row["arm"]: row for row in _optional(folder / "plan.json").get("arms", [])}
+    planned = _optional(folder / "plan.json")
+    plan = {row["arm"]: row for row in planned.get("arms", [])}
     judged = _optional(folder / "verdicts.json")
     final = _optional(folder / "final.json")
     runs = _runs(folder)
@@ -173,6 +175,7 @@ def read(folder: Path) -> View:
             judged=bool(judged),
             label=judged.get("label", ""),
             warnings=_warnings(judged.get("warnings", ()), arms),
+            notes=tuple(planned.get("notes", ())),
             strangers=tuple(sorted(set(runs) - {arm.name for arm in arms})),
             final_split=final.get("split", ""),
             final_read=final.get("read", ""),
