@@ -99,7 +99,7 @@ class Task(Protocol):
     recipe: Recipe
 
     def facts(self) -> dict[str, Any]:
-        """What to hand to the constructor, to build the same network without the data."""
+        """What to hand to the constructor, to build the same network without the data; `note` says how it was found."""
 
     def build(self) -> nn.Module:
         """The baseline network, drawn from torch's current generator."""

@@ -65,3 +65,8 @@ def test_runs_that_did_not_end_well_are_named() -> None:
     assert warnings(arms(tiny()), [record("cbam", 3, status="diverged")]) == [
         "cbam, seed 3: diverged: loss is nan at step 3"
     ]
+
+
+def test_a_baseline_that_learnt_nothing_is_a_warning() -> None:
+    records = [record(arm, seed, 0.01) for arm in ("baseline", "cbam", "a/a") for seed in (0, 1)]
+    assert any("hardly learnt anything" in said for said in judge(tiny(), arms(tiny()), records)["warnings"])

@@ -52,6 +52,8 @@ def _table(study: Study, records: Sequence[RunRecord], scores: Mapping[str, Any]
     """{arm: {seed: score}}; a diverged run has the declared score."""
     table: Scores = {record.key.arm: {} for record in records}
     for record in records:
+        if record.status == "failed":
+            continue
         scored = scores.get(record.key.arm, {}).get(str(record.key.seed))
         found = scored[study.judge.metric] if scored else study.judge.on_divergence
         table[record.key.arm][record.key.seed] = math.nan if found is None else found

@@ -29,8 +29,21 @@ def judge(
         "metric": study.judge.metric,
         "label": "screening" if len(study.seeds) < 5 else "",
         "arms": verdicts(study, made, table),
-        "warnings": warnings(made, records),
+        "warnings": [*_unlearnt(study, table.get(BASELINE, {})), *warnings(made, records)],
     }
+
+
+def _unlearnt(study: Study, baseline: Mapping[int, float]) -> list[str]:
+    """A baseline whose scores are no larger than what is interesting has learnt nothing that a change could add to."""
+    if study.judge.direction == "min" or not baseline:
+        return []
+    mean = sum(baseline.values()) / len(baseline)
+    if mean > 2 * study.judge.smallest_interesting:
+        return []
+    return [
+        f"the baseline's {study.judge.metric} is {mean:.3f}: it has hardly learnt anything, so no verdict here means much; "
+        "train longer"
+    ]
 
 
 def verdicts(study: Study, made: Sequence[Arm], table: Scores) -> list[dict[str, Any]]:

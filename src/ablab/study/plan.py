@@ -70,7 +70,7 @@ def plan(study: Study, plugins: Sequence[Path], events: Events, jobs: int = 1) -
         "hours": hours,
         "max_hours": study.max_hours,
         "plugins": source,
-        "notes": list(built[0].splits.notes),
+        "notes": [*built[0].splits.notes, built[0].task.facts()["note"]],
         "detectable": detectable(study, len(made) - 1),
     }
 

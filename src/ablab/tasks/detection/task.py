@@ -96,7 +96,7 @@ class Detection:
             test=DetectionSamples(splits["test"], size),
             classes=dataset.classes,
             manifest=manifest(dataset),
-            notes=(*dataset.notes, self._facts["note"]),
+            notes=dataset.notes,
         )
 
     def collate(self, samples: Sequence[Sample]) -> Batch:
