@@ -25,6 +25,7 @@ PALETTE: tuple[Colour, ...] = (
     (213, 94, 0),
     (0, 114, 178),
 )
+DARK: Colour = (30, 30, 30)  # between dashes, so that they stand out on any ground
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,7 @@ def outline(pen: ImageDraw.ImageDraw, box: np.ndarray, colour: Colour, width: in
     if not dashed:
         pen.rectangle((x1, y1, x2, y2), outline=colour, width=width)
         return
+    pen.rectangle((x1, y1, x2, y2), outline=DARK, width=width)
     for start, end in _dashes(x1, x2, width):
         pen.rectangle((start, y1, end, y1 + width - 1), fill=colour)
         pen.rectangle((start, y2 - width + 1, end, y2), fill=colour)
