@@ -41,7 +41,7 @@ def _unlearnt(study: Study, baseline: Mapping[int, float]) -> list[str]:
     if mean > 2 * study.judge.smallest_interesting:
         return []
     return [
-        f"the baseline's {study.judge.metric} is {mean:.3f}: it has hardly learnt anything, so no verdict here means much; "
+        f"the baseline's {study.judge.metric} is {mean:.3f}: it has hardly learnt anything, so no verdict means much; "
         "train longer"
     ]
 
