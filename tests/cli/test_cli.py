@@ -40,20 +40,24 @@ def test_help_loads_nothing_heavy() -> None:
         (["train", "--set", "train.epoch=3"], "did you mean 'epochs'"),
         (["train", "--set", "train.epochs"], "KEY=VALUE"),
         (["train", "--data", "no/such/folder"], "no/such/folder"),
-        (["train", "--set", "train.image_size=100"], "multiple"),
-        (["train", "--set", "model.size=z"], "unknown size 'z'"),
+        (["train", *TINY, "--set", "train.image_size=100"], "multiple"),
+        (["train", *TINY, "--set", "model.size=z"], "unknown size 'z'"),
         (["parts", "activatoin"], "did you mean 'activation'"),
     ],
 )
 def test_a_users_mistake_is_a_line_and_exit_code_2(arguments: list[str], said: str, tmp_path: Path) -> None:
-    plain = ablab(*arguments, cwd=tmp_path)
-    assert plain.returncode == 2, plain.stderr
-    assert said in plain.stderr
-    assert "Traceback" not in plain.stderr
-    assert plain.stdout == ""
-    with_json = ablab(*arguments, "--json", cwd=tmp_path)
-    assert with_json.returncode == 2
-    assert json.loads(with_json.stdout)["exit_code"] == 2
+    done = ablab(*arguments, "--json", cwd=tmp_path)
+    assert done.returncode == 2, done.stderr
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+    assert json.loads(done.stdout)["exit_code"] == 2
+    assert said in json.loads(done.stdout)["error"]
+
+
+def test_without_json_a_mistake_leaves_standard_output_empty(tmp_path: Path) -> None:
+    done = ablab("plan", "no_such.yaml", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("error: no file no_such.yaml")
 
 
 def test_an_unknown_verb_or_option_is_exit_code_2() -> None:
@@ -82,7 +86,8 @@ def test_eval_of_coco_files_needs_no_torch(tmp_path: Path) -> None:
     (tmp_path / "d.json").write_text(json.dumps(found))
     code = (
         "import sys; from ablab.cli import main\n"
-        f"sys.argv = ['ablab', 'eval', '--truth', r'{tmp_path}/t.json', '--detections', r'{tmp_path}/d.json', '--json']\n"
+        f"sys.argv = ['ablab', 'eval', '--truth', r'{tmp_path}/t.json',"
+        f" '--detections', r'{tmp_path}/d.json', '--json']\n"
         "try:\n    main()\nexcept SystemExit as end: assert not end.code\n"
         "assert 'torch' not in sys.modules"
     )
@@ -91,7 +96,7 @@ def test_eval_of_coco_files_needs_no_torch(tmp_path: Path) -> None:
     figures = json.loads(done.stdout)
     names = ["AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100", "ARs", "ARm", "ARl"]
     assert list(figures)[:12] == names
-    assert (figures["AP"], figures["APm"], figures["APs"]) == (1.0, 1.0, -1.0)
+    assert [figures[name] for name in ("AP", "APm", "APs")] == pytest.approx([1, 1, -1])
 
 
 def test_eval_of_broken_coco_files_is_the_users_mistake(tmp_path: Path) -> None:

@@ -61,7 +61,7 @@ def test_arms_under_one_seed_see_the_same_batches_and_a_control_does_not(finishe
 def test_an_edit_is_reported_with_its_sites(finished: tuple[Path, dict[str, Any]]) -> None:
     found = read(finished[0])
     sites = found["cbam", 0].edits.sites
-    assert [site.name for site in sites] == ["backbone.out.p3", "backbone.out.p4", "backbone.out.p5"]
+    assert [site.name for site in sites] == [f"backbone.out.p{level}.cbam" for level in (3, 4, 5)]
     gained = found["cbam", 0].cost["parameters"] - found["baseline", 0].cost["parameters"]
     assert gained == found["cbam", 0].edits.parameters == sum(site.parameters for site in sites)
 

@@ -19,7 +19,7 @@ from ablab.engine import checkpoint
 from ablab.engine.evaluate import evaluate
 from ablab.engine.events import Events
 from ablab.engine.fit import fit
-from ablab.errors import AblabError, Diverged, StoreError
+from ablab.errors import AblabError, Diverged, StoreError, UserError
 from ablab.measure import flops, parameters, peak_memory_mb
 from ablab.measure.seeding import forked
 from ablab.recipe import Edit, Recipe
@@ -43,14 +43,15 @@ def train(arm: Arm, key: RunKey, folder: Path, judge: Judge, events: Events) -> 
     The judge's metric chooses the epoch where the recipe's checkpoint rule is `best_ema`, and nothing else.
 
     A run that diverges leaves a record that says so; one that fails leaves the error and is tried again by the next
-    driver. Raises StoreError alone: where nothing can be written there is no record to leave.
+    driver. Raises UserError for a recipe or data that cannot be trained at all, and StoreError where nothing can be
+    written: there is no record to leave.
     """
     place = folder / key.folder
     try:
         record = _train(arm, key, place, judge, events)
     except Diverged as error:
         record = RunRecord(key, "diverged", error=str(error), environment=environment())
-    except StoreError:
+    except (UserError, StoreError):
         raise
     except (AblabError, RuntimeError, ValueError, OSError, MemoryError) as error:
         record = RunRecord(key, "failed", error=f"{type(error).__name__}: {error}", environment=environment())
