@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -38,14 +39,14 @@ class Built:
     report: EditReport
 
 
-def plan(study: Study, plugins: Sequence[Path], events: Events, jobs: int = 1) -> dict[str, Any]:
-    """Build and check every arm; `plan.json` as plain data.
+def plan(study: Study, plugins: Sequence[Path], events: Events, jobs: int | None = None) -> dict[str, Any]:
+    """Build and check every arm; `plan.json` as plain data, for `jobs` runs at a time.
 
     Raises UserError naming every arm that cannot be built, with the site, the shapes and what to do; ConfigError for a
     metric that the task does not have.
     """
     source = registry.load_plugins([*map(Path, study.plugins), *plugins])
-    made = arms(study)
+    made, jobs = arms(study), jobs or at_a_time(study)
     torch.set_num_threads(study.baseline.train.threads)
     with working(events, "plan", 2 * len(made) + 1):
         built = _build(made, study.seeds[0], events)
@@ -73,6 +74,13 @@ def plan(study: Study, plugins: Sequence[Path], events: Events, jobs: int = 1) -
         "notes": [*built[0].splits.notes, built[0].task.facts()["note"]],
         "detectable": detectable(study, len(made) - 1),
     }
+
+
+def at_a_time(study: Study) -> int:
+    """Runs at a time: as many as the cores hold at the recipe's threads; one where there is a GPU."""
+    if study.baseline.train.device != "cpu" and torch.cuda.is_available():
+        return 1
+    return max((os.cpu_count() or 1) // study.baseline.train.threads, 1)
 
 
 def _build(made: Sequence[Arm], seed: int, events: Events) -> list[Built]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -18,7 +17,7 @@ from ablab.study import close, store
 from ablab.study.design import Arm, arms
 from ablab.study.executors.local import Job, execute
 from ablab.study.judge import Scores, judge
-from ablab.study.plan import plan
+from ablab.study.plan import at_a_time, plan
 from ablab.study.spec import Judge, Study
 from ablab.study.train import environment, train
 
@@ -48,15 +47,6 @@ def run(
         write_json(folder / "verdicts.json", document)
     failed = len(wanted) - sum(record.status != "failed" for record in records.values())
     return {"runs": len(wanted), "failed": failed, "closed": complete, "seconds": time.monotonic() - start, **document}
-
-
-def at_a_time(study: Study) -> int:
-    """Runs at a time: as many as the cores hold at the recipe's threads; one where there is a GPU."""
-    import torch
-
-    if study.baseline.train.device != "cpu" and torch.cuda.is_available():
-        return 1
-    return max((os.cpu_count() or 1) // study.baseline.train.threads, 1)
 
 
 def _plan(study: Study, folder: Path, plugins: Sequence[Path], parallel: int, events: Events) -> dict[str, Any]:
