@@ -17,6 +17,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,7 @@ from ablab.tasks.detection.recipe import DetectionData
 
 COMPOSER = 1
 INDEX = "scenes.json"
-ABANDONED = 3600.0  # seconds after which a composer's folder is taken for that of a killed one
+ABANDONED = 86400.0  # seconds after which a composer's folder is taken for that of a killed one
 
 Progress = Callable[[int, int], None]
 Scenes = dict[str, list[dict[str, Any]]]  # by split: file, boxes, labels, group, sha256
@@ -107,14 +108,16 @@ def _fill(folder: Path, data: DetectionData, classes: int, progress: Progress | 
     """Compose beside the folder and rename, so that a folder is whole or absent, however many compose at once."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     for left in folder.parent.glob(".composing-*"):
-        if time.time() - left.stat().st_mtime > ABANDONED:
-            shutil.rmtree(left, ignore_errors=True)
+        with suppress(FileNotFoundError):  # its composer has just ended
+            if time.time() - left.stat().st_mtime > ABANDONED:
+                shutil.rmtree(left, ignore_errors=True)
     work = Path(tempfile.mkdtemp(prefix=".composing-", dir=folder.parent))
     try:
         made = work / "made"
         scenes = _compose(made, data, classes, progress)
         if folder.exists() and _read(folder) is None:
-            folder.rename(work / "damaged")
+            with suppress(FileNotFoundError):  # another process was first to move it away
+                folder.rename(work / "damaged")
         try:
             made.rename(folder)
         except OSError:  # another process was first; scenes depend on the parameters alone, so its are as good
