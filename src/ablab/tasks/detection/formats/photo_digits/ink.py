@@ -15,6 +15,7 @@ from ablab.tasks.detection.formats.photo_digits.sources import SIDE
 DEGREES = 20.0  # rotation, +-
 SHEAR = 0.15  # +- pixels across a pixel down
 ASPECT = 0.15  # width, 1 +- this
+EDGE = (0.1, 0.5)  # opacities of a glyph that become 0 and 1: its soft edges would blur when enlarged
 
 # Strokes in a unit square, (x, y) down the page; letters that resemble a digit (B, G, I, L, O, S, Z, ...) are left out.
 LETTERS = {
@@ -48,20 +49,17 @@ def warp(glyph: np.ndarray, height: float, rng: np.random.Generator) -> np.ndarr
     backward = np.linalg.inv(forward)
     offset = (np.array(source.shape) - 1) / 2 - backward @ ((shape - 1) / 2)
     smooth = affine_transform(source, backward, offset, tuple(shape), order=3)
-    return np.clip((smooth - 0.25) / 0.5, 0, 1)  # MNIST's soft edges would blur when enlarged
+    return np.clip((smooth - EDGE[0]) / (EDGE[1] - EDGE[0]), 0, 1)
 
 
-def fragment(glyph: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """A quarter of a glyph, which is no digit.  (28, 28) uint8 -> (28, 28) uint8"""
+def fragment(glyph: np.ndarray) -> np.ndarray:
+    """The quarter of a glyph with the second most ink: at most half of it, and no digit.  (28, 28) -> (28, 28) uint8"""
     rows, columns = _extent(glyph >= 128)
     middle = (rows.start + rows.stop) // 2, (columns.start + columns.stop) // 2
-    below, right = rng.integers(0, 2, 2)
+    cuts = [(slice(cut), slice(cut, None)) for cut in middle]
+    quarters = sorted(itertools.product(*cuts), key=lambda quarter: int(glyph[quarter].sum()))
     piece = np.zeros_like(glyph)
-    kept = (
-        slice(middle[0], None) if below else slice(None, middle[0]),
-        slice(middle[1], None) if right else slice(None, middle[1]),
-    )
-    piece[kept] = glyph[kept]
+    piece[quarters[-2]] = glyph[quarters[-2]]
     return piece
 
 

