@@ -1,6 +1,6 @@
 """Strokes as masks: a handwritten glyph turned, sheared and sized; and what only looks like one.
 
-Everything here is arithmetic in numpy and scipy, so that boxes do not depend on the version of an image library.
+Everything here is arithmetic in numpy, so that boxes do not depend on the version of an image library.
 """
 
 from __future__ import annotations
@@ -8,7 +8,6 @@ from __future__ import annotations
 import itertools
 
 import numpy as np
-from scipy.ndimage import affine_transform
 
 from ablab.tasks.detection.formats.photo_digits.sources import SIDE
 
@@ -41,15 +40,26 @@ def warp(glyph: np.ndarray, height: float, rng: np.random.Generator) -> np.ndarr
     """
     angle, shear, wide = rng.uniform([-DEGREES, -SHEAR, 1 - ASPECT], [DEGREES, SHEAR, 1 + ASPECT])
     rows, columns = _extent(glyph >= 128)
-    source = np.pad(glyph[rows, columns] / 255.0, 2)
+    source = glyph[rows, columns] / 255.0
     scale = height / max(rows.stop - rows.start, columns.stop - columns.start)  # a slanted 1 is wider than tall
     cos, sin = np.cos(np.radians(angle)), np.sin(np.radians(angle))
     forward = np.array([[cos, -sin], [sin, cos]]) @ np.array([[1, 0], [shear, 1]]) @ np.diag([scale, scale * wide])
-    shape = np.ceil(np.abs(forward) @ source.shape).astype(int)
-    backward = np.linalg.inv(forward)
-    offset = (np.array(source.shape) - 1) / 2 - backward @ ((shape - 1) / 2)
-    smooth = affine_transform(source, backward, offset, tuple(shape), order=3)
+    shape = np.ceil(np.abs(forward) @ source.shape).astype(int) + 4
+    places = np.moveaxis(np.indices(tuple(shape)), 0, -1) - (shape - 1) / 2  # (h, w, 2) from the middle
+    smooth = _sample(source, places @ np.linalg.inv(forward).T + (np.array(source.shape) - 1) / 2)
     return np.clip((smooth - EDGE[0]) / (EDGE[1] - EDGE[0]), 0, 1)
+
+
+def _sample(image: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """Bilinear interpolation at places (..., 2) as row and column; 0 outside.  (H, W) -> (...)"""
+    padded = np.pad(image, 2)
+    places = np.clip(places + 2, 0, np.array(padded.shape) - 1.001)
+    low = places.astype(int)
+    y, x = np.moveaxis(places - low, -1, 0)
+    row, column = np.moveaxis(low, -1, 0)
+    above = padded[row, column] * (1 - x) + padded[row, column + 1] * x
+    below = padded[row + 1, column] * (1 - x) + padded[row + 1, column + 1] * x
+    return above * (1 - y) + below * y
 
 
 def fragment(glyph: np.ndarray) -> np.ndarray:
