@@ -87,10 +87,10 @@ def _build(made: Sequence[Arm], seed: int, events: Events) -> list[Built]:
     built, broken = [], []
     for done, arm in enumerate(made, start=1):
         try:
-            _check_parts(arm)
             task: Task = registry.task(arm.recipe.task)[1](arm.recipe)
             splits = task.data((arm.stream, seed))
             model, report = build(task, arm, seed)
+            _check_parts(arm)
             built.append(Built(arm, task, splits, model, report))
         except UserError as error:
             if arm.kind == "baseline":

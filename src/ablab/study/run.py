@@ -53,7 +53,8 @@ def _plan(study: Study, folder: Path, plugins: Sequence[Path], parallel: int, ev
     """The pre-flight; the one that is there already where study, parts and data are the same."""
     path = folder / "plan.json"
     source = registry.load_plugins([*map(Path, study.plugins), *plugins])
-    asked = {"study": study.model_dump(mode="json"), "plugins": source, "jobs": parallel, "data": _manifests(study)}
+    data = _manifests(study, events)
+    asked = {"study": study.model_dump(mode="json"), "plugins": source, "jobs": parallel, "data": data}
     if path.exists():
         planned = read_json(path)
         if planned.get("asked") == plain_json(asked):
@@ -65,16 +66,19 @@ def _plan(study: Study, folder: Path, plugins: Sequence[Path], parallel: int, ev
     return planned
 
 
-def _manifests(study: Study) -> dict[str, str]:
-    """{arm: fingerprint of its data}; arms with the same data share the reading."""
+def _manifests(study: Study, events: Events) -> dict[str, str]:
+    """{arm: fingerprint of its data}; arms with the same data share the reading, which may take a while at first."""
     known: dict[str, str] = {}
     found = {}
-    for arm in arms(study):
-        data = fingerprint(arm.recipe.data)
-        if data not in known:
-            task: Task = registry.task(arm.recipe.task)[1](arm.recipe)
-            known[data] = task.data((arm.stream, 0)).manifest
-        found[arm.name] = known[data]
+    made = arms(study)
+    with working(events, "read the data", len(made)):
+        for done, arm in enumerate(made, start=1):
+            data = fingerprint(arm.recipe.data)
+            if data not in known:
+                task: Task = registry.task(arm.recipe.task)[1](arm.recipe)
+                known[data] = task.data((arm.stream, 0)).manifest
+            found[arm.name] = known[data]
+            events.advance(done, {})
     return found
 
 

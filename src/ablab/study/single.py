@@ -45,7 +45,8 @@ def train(
         data, where = data["baseline"], f"{where}: baseline"
     made = override(spec.recipe(data, where, root), changes, "--set")
     arm = Arm(BASELINE, "baseline", "", made, stream="train")
-    manifest = registry.task(made.task)[1](made).data(("train", seed)).manifest
+    with working(events, "read the data", 1):
+        manifest = registry.task(made.task)[1](made).data(("train", seed)).manifest
     key = RunKey("train", arm.name, seed, run_fingerprint(arm, seed, manifest, source, __version__))
     folder = folder or Path("runs") / "train"
     with driving(folder):
