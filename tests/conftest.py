@@ -1,8 +1,12 @@
-"""What all tests share: no deadline on property tests, the same examples in CI, a cache of their own."""
+"""What all tests share: a thread each, no deadline on property tests, the same examples in CI, a cache of their own."""
 
 from __future__ import annotations
 
 import os
+
+# Before torch is imported: tests run side by side, and their threads would fight over the cores.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 from collections.abc import Iterator
 from pathlib import Path
 
