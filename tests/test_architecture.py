@@ -89,7 +89,7 @@ def test_a_room_imports_only_what_it_may(path: Path) -> None:
             other = rest.split(".")[0]
             if here == "landing":
                 own = LANDING.index(path.stem)
-                assert other in LANDING[:own], f"{path.stem} imports {module}; the landing imports only what stands left"
+                assert other in LANDING[:own], f"{path.stem} imports {module}, which does not stand left of it"
                 continue
             assert other == here or other in OURS[here] or other == "__version__", f"{here} may not import {module}"
             if here == "tasks" and other == "tasks":
