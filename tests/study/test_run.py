@@ -110,6 +110,12 @@ def test_what_was_frozen_may_not_change(finished: tuple[Path, dict[str, Any]], o
         store.freeze(finished[0], tiny(**other))
 
 
+def test_no_run_starts_when_the_hours_are_used_up(tmp_path: Path) -> None:
+    outcome = running.run(tiny(max_hours=1e-9), tmp_path / "s", display=Silent())
+    assert (outcome["runs"], outcome["missing"], outcome["failed"], outcome["closed"]) == (6, 6, 0, False)
+    assert {row["verdict"] for row in outcome["arms"]} == {"undecided"}
+
+
 def test_a_damaged_record_is_named(finished: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
     folder = copied(finished[0], tmp_path / "tiny")
     path = next(folder.glob("runs/*/*/record.json"))
@@ -162,7 +168,14 @@ def test_a_driver_that_dies_loses_only_what_was_under_way(
     file, folder = tmp_path / "tiny.yaml", tmp_path / "out"
     file.write_text(yaml.safe_dump(TINY))
     command = [sys.executable, "-m", "ablab", "run", str(file), "--folder", str(folder), "--jobs", "1", "--json"]
-    driver = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
+    driver = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+        # A shell that runs the tests in the background has told its children to ignore Ctrl-C.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     end = time.monotonic() + 120
     while not list(folder.glob("runs/*/*/record.json")) and time.monotonic() < end and driver.poll() is None:
         time.sleep(0.05)

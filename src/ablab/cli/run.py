@@ -44,6 +44,10 @@ def drive(asked: object, folder: Path, jobs: int | None, plugins: list[Path], an
     written = reports.write(folder)
     view = reports.read(folder)
     answer({**outcome, "folder": folder, "report": written}, [reports.Summary(view), f"report: {written['html']}"])
+    if outcome["missing"]:
+        typer.secho(
+            f"{outcome['missing']} of {outcome['runs']} runs are still to do; the same command goes on", err=True
+        )
     if outcome["failed"]:
         typer.secho(
             f"{outcome['failed']} of {outcome['runs']} runs failed; the same command tries them again", err=True

@@ -36,17 +36,21 @@ def run(
     parallel = jobs or at_a_time(study)
     with store.driving(folder):
         made = arms(study)
+        store.freeze(folder, study)
         planned = _plan(study, folder, plugins, parallel, display.row(""))
         wanted = store.keys(study, made, planned["asked"]["data"], planned["plugins"])
-        store.freeze(folder, study)
         _train_missing(study, folder, wanted, plugins, parallel, display, start)
         records = store.finished(folder, [key for _, key in wanted])
         complete = _complete(records, wanted)
         test = _close(folder, made, records, study, parallel, display) if complete else None
         document = judge(study, made, list(records.values()), test)
         write_json(folder / "verdicts.json", document)
-    failed = len(wanted) - sum(record.status != "failed" for record in records.values())
-    return {"runs": len(wanted), "failed": failed, "closed": complete, "seconds": time.monotonic() - start, **document}
+    counts = {
+        "runs": len(wanted),
+        "failed": sum(record.status == "failed" for record in records.values()),
+        "missing": len(wanted) - len(records),
+    }
+    return {**counts, "closed": complete, "seconds": time.monotonic() - start, **document}
 
 
 def _plan(study: Study, folder: Path, plugins: Sequence[Path], parallel: int, events: Events) -> dict[str, Any]:
