@@ -26,19 +26,37 @@ Batch = dict[str, Any]  # "images" and whatever the task needs; tensors are move
 
 
 class SampleSet(Protocol):
-    """One split. Indexed by (epoch, index), so that nothing is ever set on a loader worker (trap 16)."""
+    """One split. Indexed by (epoch, index), so that nothing is ever set on a loader worker (trap 16).
+
+    `shapes` is the (H, W) in which each sample comes out, or None where all are alike: an evaluation never puts samples
+    of unlike shape into one batch.
+    """
 
     @property
     def ids(self) -> Sequence[str]: ...
+
+    @property
+    def shapes(self) -> Sequence[tuple[int, int]] | None: ...
 
     def __len__(self) -> int: ...
 
     def __getitem__(self, key: tuple[int, int]) -> Any: ...
 
 
+class Sampling(Protocol):
+    """Which samples make an epoch: `len` of them, the same number each epoch."""
+
+    def __len__(self) -> int: ...
+
+    def draw(self, rng: np.random.Generator) -> np.ndarray:
+        """The indices of one epoch in the order of their use, (len,) int64."""
+
+
 @dataclass(frozen=True)
 class Splits:
     """A data set, split. `train` augments; `plain` is the same images without, `validation` and `test` never augment.
+
+    `sampling` makes an epoch of `train`; None is every sample once, shuffled.
 
     `manifest` is a fingerprint of everything that could change a result: file names, sizes, boxes, classes.
     `notes` says what was left out, in sentences for the user.
@@ -51,6 +69,7 @@ class Splits:
     classes: tuple[str, ...]
     manifest: str
     notes: tuple[str, ...] = ()
+    sampling: Sampling | None = None
 
 
 @dataclass(frozen=True)

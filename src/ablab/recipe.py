@@ -48,20 +48,33 @@ class DataRecipe(Config):
 
 
 class OptimizerRecipe(Config):
-    """SGD or AdamW; `momentum` is AdamW's first beta. Decay acts on tensors of two or more dimensions only."""
+    """SGD or AdamW; `momentum` is AdamW's first beta. Decay acts on tensors of two or more dimensions only.
+
+    `rates` multiplies the learning rate by parameter name: `{"backbone.*": 0.1}`; the first glob that matches counts.
+    """
 
     name: Literal["adamw", "sgd"] = "adamw"
     lr: float = Field(default=2e-3, gt=0)
     momentum: float = Field(default=0.9, ge=0, lt=1)
     weight_decay: float = Field(default=5e-4, ge=0)
+    rates: dict[str, Annotated[float, Field(ge=0)]] = Field(default_factory=dict, description="glob: factor")
 
 
 class ScheduleRecipe(Config):
-    """Linear warm-up, then cosine (or constant) down to `final` times the peak rate."""
+    """Linear warm-up to the peak rate, then one of five ways on, all of them functions of the share of steps done.
 
-    name: Literal["cosine", "constant"] = "cosine"
+    cosine, linear   down to `final` times the peak            constant       stays
+    step             times `factor` at each of `milestones`    warm-restart   `cycles` cosines, each `growth` longer
+    one-cycle        up for `warmup` along a cosine, down along another (Smith & Topin 2018)
+    """
+
+    name: Literal["cosine", "linear", "constant", "step", "one-cycle", "warm-restart"] = "cosine"
     warmup: float = Field(default=0.1, ge=0, lt=1, description="share of all steps")
     final: float = Field(default=0.01, ge=0, le=1)
+    milestones: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = Field(default=(0.6, 0.85), description="shares")
+    factor: float = Field(default=0.1, gt=0, le=1)
+    cycles: int = Field(default=3, ge=1)
+    growth: float = Field(default=1.0, ge=1)
 
 
 class EMARecipe(Config):
@@ -71,18 +84,44 @@ class EMARecipe(Config):
     tau: float = Field(default=2000.0, gt=0, description="steps")
 
 
+class EarlyStoppingRecipe(Config):
+    """Stop once `patience` validations in a row were not better than the best by more than `least`."""
+
+    patience: int = Field(default=5, ge=1, description="validations")
+    least: float = Field(default=0.0, ge=0, description="in the judge's metric")
+
+
 class TrainRecipe(Config):
-    """The loop."""
+    """The loop.
+
+    `freeze` names parameters by glob that do not move; `unfreeze` lets some of them go at the start of an epoch
+    (counted from 1): `{5: ["backbone.stage5.*"], 10: ["*"]}`.
+    """
 
     epochs: int = Field(default=20, ge=1)
     image_size: ImageSize = (320, 320)
     batch: int = Field(default=16, ge=1)
-    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    accumulate: int = Field(
+        default=1, ge=1, description="batches an optimizer step; an epoch's last group may be smaller"
+    )
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     channels_last: bool = True
+    compile: bool = Field(default=False, description="torch.compile: minutes at first, faster steps after, other sums")
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    devices: int = Field(
+        default=1, ge=1, description="processes that share each batch, a card each where there are cards"
+    )
     threads: int = Field(default=2, ge=1, description="CPU threads; part of the recipe, since sums depend on it")
     workers: int = Field(default=0, ge=0, description="loader processes; changes speed, never batches")
+    cache: Literal["auto", "memory", "disk", "none"] = Field(
+        default="auto", description="where decoded images stay; changes speed, never batches"
+    )
+    cache_gb: float = Field(default=4.0, ge=0, description="the most that the cache may take")
     clip_norm: float | None = Field(default=10.0, gt=0)
+    clip_value: float | None = Field(default=None, gt=0)
+    freeze: list[str] = Field(default_factory=list)
+    unfreeze: dict[Annotated[int, Field(ge=2)], list[str]] = Field(default_factory=dict)
+    early_stopping: EarlyStoppingRecipe | None = None
     ema: EMARecipe | None = EMARecipe()
     checkpoint: Literal["last_ema", "last", "best_ema"] = "last_ema"
     validate_every: int = Field(default=0, ge=0, description="epochs between validations; 0: at the end only")
@@ -93,7 +132,26 @@ class TrainRecipe(Config):
             raise ValueError(f"checkpoint '{self.checkpoint}' wants ema, which is null: set checkpoint to 'last'")
         if self.checkpoint == "best_ema" and not self.validate_every:
             raise ValueError("checkpoint 'best_ema' chooses on validation: set validate_every to 1 or more")
+        if self.early_stopping and not self.validate_every:
+            raise ValueError("early_stopping watches validation: set validate_every to 1 or more")
+        if self.unfreeze and not self.freeze:
+            raise ValueError("unfreeze lets frozen parameters go, and freeze names none")
+        late = [epoch for epoch in self.unfreeze if epoch > self.epochs]
+        if late:
+            raise ValueError(f"unfreeze names epoch {late[0]}, which would do nothing: there are {self.epochs}")
         return self
+
+
+class StartRecipe(Config):
+    """Starting weights: a safetensors or torch file, loaded into the baseline before any change is made to it.
+
+    A tensor goes where name and shape agree; `rename` maps the beginning of the file's names to the network's:
+    `{"model.0.": "backbone.stem."}`. At least the share `least` of the file's tensors must find a place.
+    """
+
+    weights: str
+    rename: dict[str, str] = Field(default_factory=dict)
+    least: float = Field(default=0.5, ge=0, le=1)
 
 
 class Recipe(Config):
@@ -101,6 +159,7 @@ class Recipe(Config):
 
     task: str
     model: ModelRecipe = ModelRecipe()
+    start: StartRecipe | None = None
     data: DataRecipe
     optimizer: OptimizerRecipe = OptimizerRecipe()
     schedule: ScheduleRecipe = ScheduleRecipe()

@@ -27,8 +27,11 @@ from ablab.errors import ConfigError, UnknownName, suggest
 SLOTS = {
     "activation": "ablab.parts.activation",
     "attention": "ablab.parts.attention",
+    "backbone": "ablab.parts.backbone",
+    "sampler": "ablab.parts.sampler",
     "box_loss": "ablab.tasks.detection.losses",
     "class_loss": "ablab.tasks.detection.losses",
+    "distribution_loss": "ablab.tasks.detection.losses",
     "assigner": "ablab.tasks.detection.assigners",
 }
 TASKS = {"detection": ("ablab.tasks.detection.recipe:DetectionRecipe", "ablab.tasks.detection.task:Detection")}

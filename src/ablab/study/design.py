@@ -43,10 +43,12 @@ def arms(study: Study) -> list[Arm]:
 
 
 def run_fingerprint(arm: Arm, seed: int, manifest: str, plugins: str, version: str) -> str:
-    """What names a run: recipe, edits, streams, data, plug-ins and version; not where data lies, nor loader workers."""
+    """What names a run: recipe, edits, streams, data, plug-ins and version; not where data lies, nor what changes
+    speed alone."""
     recipe: dict[str, Any] = arm.recipe.model_dump(mode="json")
     recipe["data"].pop("path")
-    recipe["train"].pop("workers")
+    for speed in ("workers", "cache", "cache_gb"):
+        recipe["train"].pop(speed)
     edits = [edit.model_dump(mode="json") for edit in arm.edits]
     return fingerprint([recipe, edits, arm.stream, seed, manifest, plugins, version])
 

@@ -12,8 +12,9 @@ import numpy as np
 class Annotation:
     """One image as annotated.
 
-    boxes (N, 4) float64 in pixels of the image, labels (N,) int64, difficult and crowd (N,) bool. `group` names what
-    is resampled together (a source photograph, a video).
+    boxes (N, 4) float64 in pixels of the image, labels (N,) int64, difficult and crowd (N,) bool; `area` (N,) float64
+    is the objects' where the source states it (COCO), the boxes' otherwise. `group` names what is resampled and split
+    together (a source photograph, a video).
     """
 
     id: str
@@ -25,6 +26,7 @@ class Annotation:
     difficult: np.ndarray
     crowd: np.ndarray
     group: str = ""
+    area: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -46,9 +48,10 @@ class Truth:
 
     @staticmethod
     def of(annotation: Annotation) -> Truth:
-        """The truth of an annotation, with box areas."""
+        """The truth of an annotation."""
         boxes = annotation.boxes.reshape(-1, 4).astype(np.float64)
-        area = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
+        own = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
+        area = own if annotation.area is None else annotation.area
         return Truth(annotation.id, boxes, annotation.labels, area, annotation.difficult, annotation.crowd)
 
 

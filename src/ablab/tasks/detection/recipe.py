@@ -7,13 +7,36 @@ from typing import Literal
 from pydantic import Field
 
 from ablab.config import Config
-from ablab.recipe import DataRecipe, Part, PartSpec, Recipe
+from ablab.recipe import DataRecipe, ModelRecipe, Part, PartSpec, Recipe
+
+
+class DetectionModel(ModelRecipe):
+    """Which detector. `width` and `depth` multiply channels and repeats; the size's own where they are not given.
+
+    `backbone` takes the place of the CSP backbone: `{part: timm, args: {name: resnet18, pretrained: true}}`.
+    """
+
+    width: float | None = Field(default=None, gt=0)
+    depth: float | None = Field(default=None, gt=0)
+    backbone: Part | None = None
+    stem: Literal["conv", "focus"] = "conv"
+    pool: Literal["sppf", "spp"] = "sppf"
+    neck: Literal["pan", "fpn"] = "pan"
+    head: Literal["anchor", "anchor-free"] = "anchor"
+    bins: int = Field(default=16, ge=2, description="anchor-free: bins of a side's distribution, in cells")
 
 
 class DetectionData(DataRecipe):
-    """A data set in VOC layout, or `photo-digits`, the embedded one, which also takes the fields below `path`."""
+    """A data set in VOC, COCO, YOLO or CSV layout, or `photo-digits`, the embedded one, which has fields of its own.
+
+    `splits` is a CSV file (columns image and split, or image and fold) that decides instead of the layout; of folds,
+    `fold` is validation and the others are train.
+    """
 
     path: str = "photo-digits"
+    splits: str | None = None
+    fold: int | None = Field(default=None, ge=0)
+    sampler: Part = PartSpec(part="shuffle")
     classes: int | None = Field(default=None, ge=1, le=10, description="photo-digits: the first so many digits")
     size: int = Field(default=160, ge=64, description="photo-digits: side of a scene in pixels")
     scenes: tuple[int, int, int] = Field(default=(1600, 300, 300), description="photo-digits: train, validation, test")
@@ -21,22 +44,39 @@ class DetectionData(DataRecipe):
 
 
 class LossRecipe(Config):
-    """Assigner, three losses and how they are weighed (YOLOv5's gains; balance is per level, strides 8, 16, 32)."""
+    """Assigner, losses and how they are weighed. What is None is the head's own (`losses/defaults.py`):
+
+                     assigner       box    objectness  distribution  gains: box  objectness  class  distribution
+        anchor       ratio          ciou   bce         -                    0.05  1.0         0.5    -
+        anchor-free  task-aligned   ciou   -           dfl                  7.5   -           0.5    1.5
+
+    A field that the head has no use for is refused. `balance` weighs objectness a level (strides 8, 16, 32).
+    """
 
     box: Part = PartSpec(part="ciou")
-    objectness: Part = PartSpec(part="bce")
+    objectness: Part | None = None
     classification: Part = PartSpec(part="bce")
-    assigner: Part = PartSpec(part="ratio")
-    box_gain: float = Field(default=0.05, ge=0)
-    objectness_gain: float = Field(default=1.0, ge=0)
+    distribution: Part | None = None
+    assigner: Part | None = None
+    box_gain: float | None = Field(default=None, ge=0)
+    objectness_gain: float | None = Field(default=None, ge=0)
     classification_gain: float = Field(default=0.5, ge=0)
-    balance: tuple[float, float, float] = (4.0, 1.0, 0.4)
+    distribution_gain: float | None = Field(default=None, ge=0)
+    balance: tuple[float, float, float] | None = None
+    label_smoothing: float = Field(default=0.0, ge=0, lt=1)
 
 
 class AugmentRecipe(Config):
-    """Probabilities and ranges; all draws are keyed by (study, seed, epoch, sample id)."""
+    """Probabilities and ranges; all draws are keyed by (study, seed, epoch, sample id).
+
+    The order is: mosaic or letterbox, mixup or cutmix, crop, affine, colour, RandAugment, blur, noise, flip, erase.
+    """
 
     mosaic: float = Field(default=0.5, ge=0, le=1, description="probability of a mosaic of four")
+    mosaic_epochs: float = Field(default=1.0, ge=0, le=1, description="share of epochs, from the first, with mosaics")
+    mixup: float = Field(default=0.0, ge=0, le=1, description="probability of blending with a second image")
+    cutmix: float = Field(default=0.0, ge=0, le=1, description="probability of a window from a second image")
+    crop: float = Field(default=0.0, ge=0, le=1, description="probability of zooming into a random window")
     flip: float = Field(default=0.5, ge=0, le=1, description="probability of a left-right flip")
     degrees: float = Field(default=0.0, ge=0, le=180, description="rotation, +- degrees")
     translate: float = Field(default=0.1, ge=0, le=1, description="shift, +- share of the side")
@@ -45,21 +85,31 @@ class AugmentRecipe(Config):
     hue: float = Field(default=0.015, ge=0, le=0.5, description="hue, +- share of the circle")
     saturation: float = Field(default=0.7, ge=0, le=1, description="saturation, times 1 +- this")
     value: float = Field(default=0.4, ge=0, le=1, description="brightness, times 1 +- this")
+    randaugment: int = Field(default=0, ge=0, description="RandAugment's operations an image (Cubuk et al. 2020)")
+    magnitude: float = Field(default=9.0, ge=0, le=30, description="RandAugment's magnitude, of 30")
+    blur: float = Field(default=0.0, ge=0, le=1, description="probability of a Gaussian blur")
+    noise: float = Field(default=0.0, ge=0, le=1, description="probability of Gaussian noise")
+    erase: float = Field(default=0.0, ge=0, le=1, description="probability of erasing a rectangle")
+    multi_scale: float = Field(
+        default=0.0, ge=0, lt=1, description="side of a batch, times 1 +- this, by whole strides"
+    )
 
 
 class PostprocessRecipe(Config):
-    """The one place for evaluation's settings (trap 17)."""
+    """The one place for evaluation's settings (trap 17). `rectangular`: grey only up to the next whole stride."""
 
     confidence: float = Field(default=0.001, ge=0, lt=1)
     nms: Literal["hard"] = "hard"
     iou: float = Field(default=0.6, gt=0, le=1)
     most: int = Field(default=100, ge=1, description="detections an image")
+    rectangular: bool = False
 
 
 class DetectionRecipe(Recipe):
     """One training of a detector."""
 
     task: Literal["detection"] = "detection"
+    model: DetectionModel = DetectionModel()
     data: DetectionData = DetectionData()
     anchors: Literal["auto", "refit", "keep"] = "auto"
     loss: LossRecipe = LossRecipe()

@@ -25,6 +25,8 @@ class DetectionSamples:
     no targets (a box around many is not one object), but stay in `truth`.
     """
 
+    shapes: Sequence[tuple[int, int]] | None = None
+
     def __init__(
         self,
         annotations: Sequence[Annotation],

@@ -16,6 +16,7 @@ from ablab.recipe import PartSpec
 from ablab.tasks.detection.assigners import Assignment, Grid, Objects
 from ablab.tasks.detection.heads import decode_boxes
 from ablab.tasks.detection.losses.box import paired_iou
+from ablab.tasks.detection.losses.defaults import resolve
 from ablab.tasks.detection.recipe import LossRecipe
 
 SMALLEST_SIDE = 0.01  # pixels: the box losses divide by sides
@@ -52,6 +53,10 @@ class Criterion:
 
         Raises ConfigError for an unknown part or argument, and where `balance` does not fit the levels.
         """
+        recipe = resolve(recipe, "anchor")
+        assert recipe.assigner  # `resolve` filled them in
+        assert recipe.objectness
+        assert recipe.balance
         if not len(anchors) == len(strides) == len(recipe.balance):
             raise ConfigError(
                 f"loss.balance has {len(recipe.balance)} numbers, the head {len(anchors)} levels: give one a level"
@@ -83,8 +88,8 @@ class Criterion:
             levels = [self._level(y.float(), grid, level, assignments[level]) for level, y in enumerate(raw)]
             box, objectness, classification = torch.stack(levels).sum(dim=0)
             parts = {
-                "box": box * self.recipe.box_gain,
-                "objectness": objectness * self.recipe.objectness_gain,
+                "box": box * (self.recipe.box_gain or 0.0),
+                "objectness": objectness * (self.recipe.objectness_gain or 0.0),
                 "classification": classification * self.recipe.classification_gain,
             }
             return torch.stack(list(parts.values())).sum(), {name: part.detach() for name, part in parts.items()}
@@ -105,7 +110,7 @@ class Criterion:
 
         target = raw.new_zeros(b * a * h * w)
         target.scatter_reduce_(0, place, paired_iou(predicted.detach(), assigned.boxes), "amax")
-        objectness = self.objectness(raw[..., 4].reshape(-1), target).mean() * self.recipe.balance[level]
+        objectness = self.objectness(raw[..., 4].reshape(-1), target).mean() * (self.recipe.balance or ())[level]
 
         if self.classes == 1:
             return torch.stack((box, objectness, torch.zeros_like(box)))

@@ -1,0 +1,1 @@
+"""The slot `sampler`: `build(**args)(counts)` -> a `contracts.Sampling`; counts (images, classes) are objects."""
