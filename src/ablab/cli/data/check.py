@@ -13,10 +13,7 @@ from ablab.cli.answer import Json, answering, display
 if TYPE_CHECKING:
     from ablab.engine.events import Events
 
-app = typer.Typer(help="Look at data sets.", no_args_is_help=True)
 
-
-@app.command("check")
 def check(path: Annotated[Path, typer.Argument(help="The data set's folder.")], json: Json = False) -> None:
     """Name unreadable and missing files, bad boxes, unknown classes, duplicates and empty splits; any: exit code 1."""
     with answering(json) as answer:
@@ -52,8 +49,3 @@ def _checked(path: Path, events: Events, check: Callable[..., list[Any]]) -> lis
     finally:
         if begun:
             events.end()
-
-
-@app.callback()
-def _root() -> None:
-    """Look at data sets."""
