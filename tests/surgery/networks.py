@@ -6,11 +6,12 @@ from torch.nn import functional as F
 
 from ablab.measure.seeding import forked
 from ablab.tasks.detection.model import YOLOv5
+from ablab.tasks.detection.recipe import DetectionModel
 
 
 def yolo():
     with forked("test"):
-        return YOLOv5("n", 3, torch.rand(3, 3, 2) * 50)
+        return YOLOv5(DetectionModel(), 3, torch.rand(3, 3, 2) * 50)
 
 
 def drawn(kind, *args, **kwargs):

@@ -5,6 +5,7 @@ import torch
 from ablab import surgery
 from ablab.measure.seeding import forked
 from ablab.tasks.detection.model import YOLOv5
+from ablab.tasks.detection.recipe import DetectionModel
 
 IMAGE = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
 EDITS = [surgery.replace(of="silu", part="frelu"), surgery.insert(after="backbone.out", part="cbam", expect=3)]
@@ -12,7 +13,7 @@ EDITS = [surgery.replace(of="silu", part="frelu"), surgery.insert(after="backbon
 
 def baseline():
     with forked("init", "study", 1):
-        return YOLOv5("n", 3, torch.full((3, 3, 2), 16.0))
+        return YOLOv5(DetectionModel(), 3, torch.full((3, 3, 2), 16.0))
 
 
 def test_untouched_weights_and_buffers_equal_the_baselines_to_the_bit():

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from ablab.tasks.detection.anchors import DEFAULT
-from ablab.tasks.detection.heads import AnchorHead, decode_boxes
+from ablab.tasks.detection.heads import AnchorHead
+from ablab.tasks.detection.heads.anchor import decode_boxes
 
 ANCHORS = torch.from_numpy(DEFAULT)
 
@@ -21,40 +22,34 @@ def logit(p):
 
 def test_decode_one_cell_by_hand():
     """Level 1 (stride 16), anchor 2 (59 x 119), row 1, column 3: sigmoids 0.25, 0.75, 0.5, 0.6."""
-    raw = [torch.zeros(1, 3, 8, 8, 8), torch.zeros(1, 3, 4, 4, 8), torch.zeros(1, 3, 2, 2, 8)]
-    raw[1][0, 2, 1, 3] = torch.tensor([logit(p) for p in (0.25, 0.75, 0.5, 0.6, 0.9, 0.1, 0.2, 0.3)])
-    decoded = head().decode(raw)
-    assert decoded.shape == (1, 3 * (64 + 16 + 4), 8)
+    raw = [torch.zeros(1, 24, 8, 8), torch.zeros(1, 24, 4, 4), torch.zeros(1, 24, 2, 2)]
+    raw[1][0, 16:, 1, 3] = torch.tensor([logit(p) for p in (0.25, 0.75, 0.5, 0.6, 0.9, 0.1, 0.2, 0.3)])
+    boxes, scores = head().decode(raw)
+    assert boxes.shape == (1, 3 * (64 + 16 + 4), 4)
+    assert scores.shape == (1, 3 * (64 + 16 + 4), 3)
     x, y = (2 * 0.25 - 0.5 + 3) * 16, (2 * 0.75 - 0.5 + 1) * 16
     w, h = 59.0, 1.2**2 * 119
-    row = decoded[0, 3 * 64 + 2 * 16 + 1 * 4 + 3]
-    expected = [x - w / 2, y - h / 2, x + w / 2, y + h / 2, 0.9, 0.1, 0.2, 0.3]
-    torch.testing.assert_close(row, torch.tensor(expected))
+    place = 3 * 64 + (1 * 4 + 3) * 3 + 2
+    torch.testing.assert_close(boxes[0, place], torch.tensor([x - w / 2, y - h / 2, x + w / 2, y + h / 2]))
+    torch.testing.assert_close(scores[0, place], 0.9 * torch.tensor([0.1, 0.2, 0.3]))
 
 
 def test_zero_logits_give_the_anchor_in_the_middle_of_its_cell():
-    decoded = head().decode([torch.zeros(1, 3, 2, 3, 8)] * 3)
-    first_level = decoded[0, : 3 * 2 * 3, :4].view(3, 2, 3, 4)
-    torch.testing.assert_close(first_level[0, 1, 2], torch.tensor([20 - 5.0, 12 - 6.5, 20 + 5.0, 12 + 6.5]))
+    boxes, scores = head().decode([torch.zeros(1, 24, 2, 3)] * 3)
+    first_level = boxes[0, : 2 * 3 * 3].view(2, 3, 3, 4)
+    torch.testing.assert_close(first_level[1, 2, 0], torch.tensor([20 - 5.0, 12 - 6.5, 20 + 5.0, 12 + 6.5]))
+    assert (scores == 0.25).all()
 
 
 def test_no_side_below_the_smallest():
-    box = decode_boxes(torch.zeros(1, 4), torch.zeros(1, 2), torch.tensor([10.0, 13.0]), 8, smallest=0.5)
+    place = torch.zeros(1, 2), torch.tensor([10.0, 13.0]), torch.tensor([8.0])
+    box = decode_boxes(torch.zeros(1, 4), *place, smallest=0.5)
     torch.testing.assert_close(box[:, 2:] - box[:, :2], torch.full((1, 2), 0.5))
 
 
 def test_low_precision_maps_are_decoded_in_float32():
-    assert head().decode([torch.zeros(1, 3, 1, 1, 8, dtype=torch.bfloat16)] * 3).dtype == torch.float32
-
-
-def test_forward_puts_channels_last():
-    """Channel k of anchor a is channel a * (5 + C) + k of the convolution."""
-    network = head()
-    maps = [torch.randn(2, c, n, n + 1) for c, n in ((4, 4), (8, 2), (16, 1))]
-    raw = network(maps)
-    assert [tuple(y.shape) for y in raw] == [(2, 3, 4, 5, 8), (2, 3, 2, 3, 8), (2, 3, 1, 2, 8)]
-    plain = network.predict[0](maps[0])
-    torch.testing.assert_close(raw[0][1, 2, 3, 1], plain[1, 16:24, 3, 1])
+    boxes, scores = head().decode([torch.zeros(1, 24, 1, 1, dtype=torch.bfloat16)] * 3)
+    assert boxes.dtype == scores.dtype == torch.float32
 
 
 def test_priors():
@@ -63,17 +58,19 @@ def test_priors():
     with torch.no_grad():
         raw = network([torch.zeros(1, c, 1, 1) for c in (4, 8, 16)])
     for y, stride in zip(raw, (8, 16, 32), strict=True):
+        y = y.view(3, 25)
         expected = logit(1 / ((640 / stride) ** 2 / 8 + 1))
-        assert y[..., 4].mean().item() == pytest.approx(expected, abs=0.6)  # torch's own bias is within 1/sqrt(4)
-        assert y[..., 5:].mean().item() == pytest.approx(math.log(0.6 / 19), abs=0.3)
+        assert y[:, 4].mean().item() == pytest.approx(expected, abs=0.6)  # torch's own bias is within 1/sqrt(4)
+        assert y[:, 5:].mean().item() == pytest.approx(math.log(0.6 / 19), abs=0.3)
 
 
 def test_one_class_is_objectness_alone():
     network = head(classes=1)
     assert all(conv.bias.detach().view(3, 6)[:, 5].abs().max() <= 0.5 for conv in network.predict)
-    decoded = network.decode([torch.randn(1, 3, 2, 2, 6)] * 3)
-    assert (decoded[..., 5] == 1).all()
-    assert decoded.shape[-1] == 6
+    raw = [torch.randn(1, 18, 2, 2)] * 3
+    _, scores = network.decode(raw)
+    expected = raw[0].view(3, 6, 4)[:, 4].sigmoid().T.reshape(-1)  # (cell, anchor)
+    torch.testing.assert_close(scores[0, :12, 0], expected)
 
 
 def test_anchors_are_saved_and_are_a_copy():

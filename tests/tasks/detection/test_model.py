@@ -6,14 +6,14 @@ from torch import nn
 
 from ablab.errors import ConfigError, UnknownName
 from ablab.measure.seeding import forked
-from ablab.recipe import ModelRecipe
 from ablab.tasks.detection.anchors import DEFAULT
 from ablab.tasks.detection.model import build_model, check_size
+from ablab.tasks.detection.recipe import DetectionModel
 
 
 def build(size="n", classes=3):
     with forked("test", 0, size):
-        return build_model(ModelRecipe(size=size), classes, DEFAULT)
+        return build_model(DetectionModel(size=size), classes, DEFAULT)
 
 
 @pytest.mark.parametrize(("size", "parameters"), [("n", 1_872_157), ("s", 7_235_389)])
@@ -24,7 +24,7 @@ def test_published_parameter_counts(size, parameters):
 @pytest.mark.parametrize(("size", "parameters"), [("m", 21_190_557), ("l", 46_563_709), ("x", 86_749_405)])
 def test_published_parameter_counts_of_the_large_ones(size, parameters):
     with torch.device("meta"):
-        model = build_model(ModelRecipe(size=size), 80, torch.ones(3, 3, 2))
+        model = build_model(DetectionModel(size=size), 80, torch.ones(3, 3, 2))
     assert sum(p.numel() for p in model.parameters()) == parameters
 
 
@@ -32,8 +32,10 @@ def test_published_parameter_counts_of_the_large_ones(size, parameters):
 def test_raw_maps(layout):
     model = build().to(memory_format=layout)
     raw = model(torch.rand(2, 3, 64, 96).contiguous(memory_format=layout))
-    assert [tuple(y.shape) for y in raw] == [(2, 3, 8, 12, 8), (2, 3, 4, 6, 8), (2, 3, 2, 3, 8)]
-    assert model.head.decode(raw).shape == (2, 3 * (96 + 24 + 6), 8)
+    assert [tuple(y.shape) for y in raw] == [(2, 24, 8, 12), (2, 24, 4, 6), (2, 24, 2, 3)]
+    boxes, scores = model.head.decode(raw)
+    assert boxes.shape == (2, 3 * (96 + 24 + 6), 4)
+    assert scores.shape == (2, 3 * (96 + 24 + 6), 3)
 
 
 def test_every_parameter_gets_a_gradient():
@@ -72,16 +74,16 @@ def test_batch_norm_is_yolov5s():
 
 def test_unknown_words_are_refused():
     with pytest.raises(UnknownName, match="did you mean 'yolov5'"):
-        build_model(ModelRecipe(name="yolo5"), 3, DEFAULT)
+        build_model(DetectionModel(name="yolo5"), 3, DEFAULT)
     with pytest.raises(UnknownName, match=r"unknown size 'nano'.*valid: l, m, n, s, x"):
-        build_model(ModelRecipe(size="nano"), 3, DEFAULT)
+        build_model(DetectionModel(size="nano"), 3, DEFAULT)
 
 
 def test_no_class_and_odd_anchors_are_refused():
     with pytest.raises(ConfigError, match="at least one class, got 0"):
-        build_model(ModelRecipe(), 0, DEFAULT)
+        build_model(DetectionModel(), 0, DEFAULT)
     with pytest.raises(ConfigError, match=r"expected the shape \(3, A, 2\), got \(9, 2\)"):
-        build_model(ModelRecipe(), 3, DEFAULT.reshape(9, 2))
+        build_model(DetectionModel(), 3, DEFAULT.reshape(9, 2))
 
 
 @pytest.mark.parametrize("size", [(32, 32), (256, 320)])

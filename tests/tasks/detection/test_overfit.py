@@ -5,13 +5,12 @@ import pytest
 import torch
 
 from ablab.measure.seeding import forked
-from ablab.recipe import ModelRecipe
 from ablab.tasks.detection.anchors import DEFAULT
 from ablab.tasks.detection.losses.box import paired_iou
 from ablab.tasks.detection.losses.criterion import Criterion
 from ablab.tasks.detection.model import build_model
 from ablab.tasks.detection.postprocess import postprocess, to_detections
-from ablab.tasks.detection.recipe import LossRecipe, PostprocessRecipe
+from ablab.tasks.detection.recipe import DetectionModel, LossRecipe, PostprocessRecipe
 
 SQUARES = [  # image, label, x1, y1, x2, y2
     (0, 0, 6, 8, 22, 24),
@@ -29,11 +28,19 @@ def pictures():
     return images
 
 
-@pytest.mark.parametrize("classes", [1, 3])
-def test_two_pictures_are_learnt_by_heart(classes):
+def network(head, classes):
+    """A small network and its criterion."""
+    recipe = DetectionModel(head=head, bins=8) if head == "anchor-free" else DetectionModel()
+    has = {"bins": 8} if head == "anchor-free" else {"anchors": torch.from_numpy(DEFAULT).float()}
     with forked("overfit", 0):
-        model = build_model(ModelRecipe(), classes, DEFAULT)
-    criterion = Criterion.of(LossRecipe(), model.head.anchors, model.head.strides, classes)
+        model = build_model(recipe, classes, has.get("anchors"))
+    return model, Criterion.of(LossRecipe(), model.head.strides, classes, **has)
+
+
+@pytest.mark.parametrize("classes", [1, 3])
+@pytest.mark.parametrize("head", ["anchor", "anchor-free"])
+def test_two_pictures_are_learnt_by_heart(head, classes):
+    model, criterion = network(head, classes)
     optimizer = torch.optim.AdamW(model.parameters(), lr=4e-3)
     table = torch.tensor(SQUARES)
     image, label, boxes = table[:, 0], table[:, 1] % classes, table[:, 2:].float()
@@ -48,7 +55,7 @@ def test_two_pictures_are_learnt_by_heart(classes):
 
     with torch.no_grad():
         model.train()  # 60 steps at momentum 0.03 are too few for the running statistics
-        found = postprocess(model.head.decode(model(pictures())), PostprocessRecipe(confidence=0.1, most=2))
+        found = postprocess(*model.head.decode(model(pictures())), PostprocessRecipe(confidence=0.1, most=2))
     for index, one in enumerate(found):
         result = to_detections(one, (64, 64), 1.0, (0.0, 0.0))
         order = np.argsort(result.boxes[:, 0])

@@ -14,16 +14,18 @@ SETTINGS = PostprocessRecipe()
 
 
 def decoded(*rows):
-    return torch.tensor([list(rows)], dtype=torch.float32)
+    """Rows of x1 y1 x2 y2, a factor, class shares -> boxes (1, N, 4) and scores (1, N, C)"""
+    table = torch.tensor([list(rows)], dtype=torch.float32)
+    return table[..., :4], table[..., 4:5] * table[..., 5:]
 
 
 def run(*rows, **settings):
-    (found,) = postprocess(decoded(*rows), PostprocessRecipe(**settings))
+    (found,) = postprocess(*decoded(*rows), PostprocessRecipe(**settings))
     return found
 
 
-def test_scores_are_objectness_times_class_and_fall():
-    found = run([0, 0, 10, 10, 0.5, 0.4, 0.0], [50, 50, 60, 60, 0.8, 0.0, 0.9])
+def test_scores_fall():
+    found = run([0, 0, 10, 10, 1, 0.2, 0.0], [50, 50, 60, 60, 1, 0.0, 0.72])
     torch.testing.assert_close(found.scores, torch.tensor([0.72, 0.2]))
     assert found.labels.tolist() == [1, 0]
     assert found.boxes.tolist() == [[50, 50, 60, 60], [0, 0, 10, 10]]
@@ -65,16 +67,16 @@ def test_cap_keeps_the_best_candidates(monkeypatch):
 
 
 def test_nothing_found_and_no_prediction():
-    for image in (decoded([0, 0, 10, 10, 0.0, 0.9, 0.9]), torch.zeros(1, 0, 7)):
-        (found,) = postprocess(image, SETTINGS)
+    for image in (decoded([0, 0, 10, 10, 0.0, 0.9, 0.9]), (torch.zeros(1, 0, 4), torch.zeros(1, 0, 3))):
+        (found,) = postprocess(*image, SETTINGS)
         assert found.boxes.shape == (0, 4)
         assert len(found.scores) == len(found.labels) == 0
         assert len(to_detections(found, (10, 10), 1.0, (0.0, 0.0))) == 0
 
 
 def test_images_are_independent():
-    one, other = decoded([0, 0, 10, 10, 1, 0.9]), decoded([0, 0, 10, 10, 1, 0.8])
-    assert [f.scores.tolist() for f in postprocess(torch.cat((one, other)), SETTINGS)] == [
+    pair = zip(decoded([0, 0, 10, 10, 1, 0.9]), decoded([0, 0, 10, 10, 1, 0.8]), strict=True)
+    assert [f.scores.tolist() for f in postprocess(*map(torch.cat, pair), SETTINGS)] == [
         pytest.approx([0.9]),
         pytest.approx([0.8]),
     ]

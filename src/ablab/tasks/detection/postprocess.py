@@ -22,25 +22,23 @@ class Found(NamedTuple):
     labels: Tensor
 
 
-def postprocess(decoded: Tensor, settings: PostprocessRecipe) -> list[Found]:
-    """Decoded predictions (B, N, 5 + C) -> one `Found` an image.
+def postprocess(boxes: Tensor, scores: Tensor, settings: PostprocessRecipe) -> list[Found]:
+    """What a head decoded, boxes (B, N, 4) in pixels and scores (B, N, C) in 0..1 -> one `Found` an image.
 
-    A score is objectness times class probability; each class of a box that scores above `settings.confidence` is a
-    candidate; suppression acts within a class; `settings.most` are kept.
+    Each class of a box that scores above `settings.confidence` is a candidate; suppression acts within a class;
+    `settings.most` are kept.
     """
-    return [_image(image, settings) for image in decoded]
+    return [_image(*image, settings) for image in zip(boxes, scores, strict=True)]
 
 
-def _image(decoded: Tensor, settings: PostprocessRecipe) -> Found:
-    """(N, 5 + C) -> Found"""
-    decoded = decoded[decoded[:, 4] > settings.confidence]  # a class probability cannot raise a score
-    scores = decoded[:, 4:5] * decoded[:, 5:]  # (n, C)
+def _image(boxes: Tensor, scores: Tensor, settings: PostprocessRecipe) -> Found:
+    """(N, 4), (N, C) -> Found"""
     row, label = (scores > settings.confidence).nonzero().unbind(dim=1)
     score = scores[row, label]
     if len(score) > CANDIDATES:
         score, best = score.sort(descending=True, stable=True)
         score, row, label = score[:CANDIDATES], row[best[:CANDIDATES]], label[best[:CANDIDATES]]
-    boxes = decoded[row, :4]
+    boxes = boxes[row]
     if len(boxes):
         # batched_nms moves classes apart by the largest coordinate, which is enough only if none is negative.
         kept = batched_nms(boxes - boxes.min(), score, label, settings.iou)[: settings.most]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +12,15 @@ import torch
 from torch import Tensor, nn
 
 from ablab.config import fingerprint
-from ablab.contracts import Batch, Items, Panel, Settings, Splits, Step
+from ablab.contracts import Batch, Items, Panel, Sampling, Settings, Splits, Step
 from ablab.errors import ConfigError
+from ablab.parts.sampler import Shuffle
+from ablab.registry import make
 from ablab.streams import Key, stream
 from ablab.tasks.detection import anchors as fitting
+from ablab.tasks.detection.augment.letterbox import letterbox
 from ablab.tasks.detection.boxes import Annotation, Detections, Sample
+from ablab.tasks.detection.cache import open_cache
 from ablab.tasks.detection.draw import draw, encode_png
 from ablab.tasks.detection.formats.dataset import Dataset, manifest, open_dataset
 from ablab.tasks.detection.formats.reading import read_image
@@ -26,11 +30,11 @@ from ablab.tasks.detection.model import STRIDES, build_model, check_size
 from ablab.tasks.detection.panels import panels
 from ablab.tasks.detection.postprocess import postprocess, to_detections
 from ablab.tasks.detection.recipe import DetectionRecipe
-from ablab.tasks.detection.samples import DetectionSamples
+from ablab.tasks.detection.samples import DetectionSamples, decode
 
 
 class Detection:
-    """A detector's training, bound to a recipe. `facts` holds the class names and the anchors (pixels)."""
+    """A detector's training, bound to a recipe. `facts` holds the class names and, for an anchor head, the anchors."""
 
     def __init__(self, recipe: DetectionRecipe, facts: dict[str, Any] | None = None) -> None:
         check_size(recipe.train.image_size)
@@ -46,13 +50,16 @@ class Detection:
     def _facts(self) -> dict[str, Any]:
         if self._given is not None:
             return self._given
+        classes = list(self.dataset.classes)
+        if self.recipe.model.head == "anchor-free":
+            return {"classes": classes, "note": "no anchors: the head is anchor-free"}
         # Drawn from one stream for all arms and seeds: an anchor is data, not luck.
-        rng = stream("anchors", fingerprint(self.recipe.data.model_dump(exclude={"path"})))
+        rng = stream("anchors", fingerprint(self.recipe.data.model_dump(exclude={"path", "sampler"})))
         chosen, note = fitting.choose(self.recipe.anchors, self._sizes(), rng)
-        return {"classes": list(self.dataset.classes), "anchors": chosen.round(2).tolist(), "note": note}
+        return {"classes": classes, "anchors": chosen.round(2).tolist(), "note": note}
 
     def facts(self) -> dict[str, Any]:
-        """Class names, anchors (3, 3, 2) in pixels, and a sentence about how they were chosen."""
+        """Class names, anchors (3, 3, 2) in pixels where the head has any, and a sentence about them."""
         return self._facts
 
     def _sizes(self) -> np.ndarray:
@@ -71,16 +78,24 @@ class Detection:
 
     @cached_property
     def _criterion(self) -> Criterion:
-        return Criterion.of(self.recipe.loss, torch.tensor(self._facts["anchors"]), STRIDES, len(self.classes))
+        free = self.recipe.model.head == "anchor-free"
+        return Criterion.of(
+            self.recipe.loss,
+            STRIDES,
+            len(self.classes),
+            anchors=None if free else torch.tensor(self._facts["anchors"]),
+            bins=self.recipe.model.bins if free else None,
+        )
 
     def build(self) -> nn.Module:
         """The baseline network, drawn from torch's current generator."""
-        return build_model(self.recipe.model, len(self.classes), np.array(self._facts["anchors"]))
+        free = self.recipe.model.head == "anchor-free"
+        return build_model(self.recipe.model, len(self.classes), None if free else np.array(self._facts["anchors"]))
 
     def data(self, key: Key) -> Splits:
         """The splits; training augments from streams that begin with `key`, (study, seed).
 
-        Raises ConfigError where the classes are not those that the facts were given with.
+        Raises ConfigError where the classes are not those that the facts came with, or a sampler would do nothing.
         """
         dataset = self.dataset
         if self._given is not None and list(dataset.classes) != list(self._given["classes"]):
@@ -88,19 +103,41 @@ class Detection:
                 f"{self.recipe.data.path} has the classes {', '.join(dataset.classes)}, but the model was trained on "
                 f"{', '.join(self._given['classes'])}; give it data with the same classes"
             )
-        size, splits = self.recipe.train.image_size, dataset.splits
+        sampling = self._sampling()
+        train, size, splits = self.recipe.train, self.recipe.train.image_size, dataset.splits
+        everything = [annotation for split in splits.values() for annotation in split]
+        images, notes = open_cache(everything, size, train, partial(decode, size=size))
+        plain = partial(
+            DetectionSamples, image_size=size, images=images, rectangular=self.recipe.postprocess.rectangular
+        )
         return Splits(
-            train=DetectionSamples(splits["train"], size, self.recipe.augment, key),
-            plain=DetectionSamples(splits["train"], size),
-            validation=DetectionSamples(splits["validation"], size),
-            test=DetectionSamples(splits["test"], size),
+            train=DetectionSamples(splits["train"], size, self.recipe.augment, key, images=images, epochs=train.epochs),
+            plain=plain(splits["train"]),
+            validation=plain(splits["validation"]),
+            test=plain(splits["test"]),
             classes=dataset.classes,
             manifest=manifest(dataset),
-            notes=dataset.notes,
+            notes=dataset.notes + notes,
+            sampling=sampling,
         )
 
+    def _sampling(self) -> Sampling | None:
+        """What the recipe's sampler makes of the objects in the training images; None for shuffle."""
+        part = self.recipe.data.sampler
+        sampler = make(part.part, "sampler", **part.args)
+        if isinstance(sampler, Shuffle):
+            return None
+        classes = len(self.dataset.classes)
+        counts = [np.bincount(a.labels[~a.crowd], minlength=classes) for a in self.dataset.splits["train"]]
+        return sampler(np.stack(counts))
+
     def collate(self, samples: Sequence[Sample]) -> Batch:
-        """images (B, 3, H, W) uint8; boxes (M, 4) and labels (M,) of all images, whose index is image_index (M,)."""
+        """images (B, 3, H, W) uint8; boxes (M, 4) and labels (M,) of all images, whose index is image_index (M,).
+
+        With multi-scale, the first sample says which size the batch has.
+        """
+        if sides := samples[0].batch_sides:
+            samples = [letterbox(sample, sides) for sample in samples]
         images = np.stack([sample.image for sample in samples])  # (B, H, W, 3)
         counts = [len(sample.labels) for sample in samples]
         return {
@@ -122,7 +159,8 @@ class Detection:
     def predict(self, model: nn.Module, batch: Batch) -> list[Detections]:
         """Detections in the pixels of each annotated image."""
         decode: Any = model.get_submodule("head").decode
-        found = postprocess(decode(model(batch["images"].float() / 255)), self.recipe.postprocess)
+        boxes, scores = decode(model(batch["images"].float() / 255))
+        found = postprocess(boxes, scores, self.recipe.postprocess)
         return [to_detections(f, *place) for f, place in zip(found, batch["placement"], strict=True)]
 
     def meter(self) -> DetectionMeter:

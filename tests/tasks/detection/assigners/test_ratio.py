@@ -7,15 +7,18 @@ from hypothesis import strategies as st
 
 from ablab import registry
 from ablab.errors import ConfigError
-from ablab.tasks.detection.assigners import Grid, Objects
+from ablab.tasks.detection.assigners import Objects
+from ablab.tasks.detection.grid import Grid
 
-ONE_LEVEL = Grid(torch.tensor([[[16.0, 16.0]]]), (8,), ((8, 8),))
+CPU = torch.device("cpu")
+ONE_LEVEL = Grid((8,), ((8, 8),), CPU, torch.tensor([[[16.0, 16.0]]]))
 THREE_LEVELS = Grid(
+    (8, 16, 32),
+    ((16, 12), (8, 6), (4, 3)),  # 128 x 96 pixels
+    CPU,
     torch.tensor(
         [[[10, 13], [16, 30], [33, 23]], [[30, 61], [62, 45], [59, 119]], [[116, 90], [156, 198], [373, 326]]]
     ).float(),
-    (8, 16, 32),
-    ((16, 12), (8, 6), (4, 3)),  # 128 x 96 pixels
 )
 
 
@@ -31,8 +34,27 @@ def square(x, y, side=16.0):
 
 def cells(box, **args):
     """The (row, column) pairs that answer for one box."""
-    (level,) = registry.make("ratio", "assigner", **args)(objects([box]), ONE_LEVEL)
-    return sorted(zip(level.row.tolist(), level.column.tolist(), strict=True))
+    pairs = registry.make("ratio", "assigner", **args)(objects([box]), ONE_LEVEL, never)
+    return sorted(divmod(place, 8) for place in pairs.place.tolist())
+
+
+def never():
+    """The predictions, for an assigner that does not ask for them."""
+    raise AssertionError
+
+
+def where(pairs):
+    """(object, level, anchor, row, column) of each pair among three levels, sorted."""
+    found = []
+    for place, index in zip(pairs.place.tolist(), pairs.object.tolist(), strict=True):
+        level = sum(place >= start for start in (576, 720))  # 16 * 12 * 3 places, and 8 * 6 * 3 more
+        cell, anchor = divmod(place - (0, 576, 720)[level], 3)
+        found.append((index, level, anchor, *divmod(cell, (12, 6, 3)[level])))
+    return sorted(found)
+
+
+def assign(boxes):
+    return registry.make("ratio", "assigner")(objects(boxes), THREE_LEVELS, never)
 
 
 @pytest.mark.parametrize(
@@ -90,21 +112,30 @@ def test_levels_and_anchors_by_hand():
     """A 40 x 40 box suits the anchors whose sides are above 10 and below 160; at 28 x 44 its centre is cell (5, 3)
     of level 0, (2, 1) of level 1 and (1, 0) of level 2."""
     box = square(28, 44, 40.0)
-    levels = registry.make("ratio", "assigner")(objects([box], labels=[7], images=[2]), THREE_LEVELS)
-    assert [sorted(set(level.anchor.tolist())) for level in levels] == [[1, 2], [0, 1, 2], [0]]
-    homes = [(5, 3), (2, 1), (1, 0)]
-    for level, home in zip(levels, homes, strict=True):
-        assert home in zip(level.row.tolist(), level.column.tolist(), strict=True)
-        assert set(level.image.tolist()) == {2}
-        assert set(level.labels.tolist()) == {7}
-        assert torch.equal(level.boxes, torch.tensor([box]).expand(len(level.row), 4))
+    found = where(assign([box]))
+    assert [sorted({anchor for _, at, anchor, _, _ in found if at == level}) for level in range(3)] == [
+        [1, 2],
+        [0, 1, 2],
+        [0],
+    ]
+    for level, home in enumerate([(5, 3), (2, 1), (1, 0)]):
+        assert home in [(row, column) for _, at, _, row, column in found if at == level]
+
+
+def test_every_pair_scores_one():
+    assert (assign([square(28, 44, 40.0)]).score == 1).all()
 
 
 def test_no_object():
-    for level in registry.make("ratio", "assigner")(objects([]), THREE_LEVELS):
-        assert level.boxes.shape == (0, 4)
-        assert level.image.shape == level.anchor.shape == level.row.shape == level.column.shape == (0,)
-        assert level.row.dtype == torch.int64
+    pairs = assign([])
+    assert pairs.place.shape == pairs.object.shape == pairs.score.shape == (0,)
+    assert pairs.place.dtype == pairs.object.dtype == torch.int64
+
+
+def test_a_head_without_anchors_is_refused():
+    grid = Grid((8,), ((8, 8),), CPU)
+    with pytest.raises(ConfigError, match="anchors, and this head has none"):
+        registry.make("ratio", "assigner")(objects([square(9, 9)]), grid, never)
 
 
 coordinate = st.floats(0, 128, width=32)
@@ -116,40 +147,26 @@ some_boxes = st.lists(st.tuples(coordinate, coordinate, coordinate, coordinate),
 @given(boxes=some_boxes, data=st.data())
 def test_order_does_not_matter(boxes, data):
     order = data.draw(st.permutations(range(len(boxes))))
-    labels = list(range(len(boxes)))
-    assign = registry.make("ratio", "assigner")
-    first = assign(objects(boxes, labels), THREE_LEVELS)
-    second = assign(objects([boxes[i] for i in order], [labels[i] for i in order]), THREE_LEVELS)
-    for one, other in zip(first, second, strict=True):
-        assert rows(one) == rows(other)
-
-
-def rows(level):
-    return sorted(
-        zip(level.image.tolist(), level.anchor.tolist(), level.row.tolist(), level.column.tolist(),
-            level.labels.tolist(), level.boxes.tolist(), strict=True)
-    )  # fmt: skip
+    first, second = where(assign(boxes)), where(assign([boxes[i] for i in order]))
+    assert first == sorted((order[index], *rest) for index, *rest in second)
 
 
 @given(boxes=some_boxes)
-def test_indices_are_in_range_and_within_reach(boxes):
-    assignments = registry.make("ratio", "assigner")(objects(boxes), THREE_LEVELS)
-    for level, stride, (height, width) in zip(assignments, THREE_LEVELS.strides, THREE_LEVELS.sizes, strict=True):
-        assert ((level.row >= 0) & (level.row < height)).all()
-        assert ((level.column >= 0) & (level.column < width)).all()
-        assert ((level.anchor >= 0) & (level.anchor < 3)).all()
-        inside = ((level.boxes[:, :2] + level.boxes[:, 2:]) / 2 <= torch.tensor([96.0, 128.0])).all(dim=1)
-        centre = (level.boxes[:, :2] + level.boxes[:, 2:]) / (2 * stride)
-        reach = centre - torch.stack((level.column, level.row), dim=1)
-        assert ((reach >= -0.5) & (reach <= 1.5))[inside].all()  # what 2 sigmoid - 0.5 can say
+def test_places_are_in_range_and_within_reach(boxes):
+    for index, level, _, row, column in where(assign(boxes)):
+        stride, (height, width) = THREE_LEVELS.strides[level], THREE_LEVELS.sizes[level]
+        assert 0 <= row < height
+        assert 0 <= column < width
+        x, y = (boxes[index][0] + boxes[index][2]) / 2, (boxes[index][1] + boxes[index][3]) / 2
+        if x <= 96 and y <= 128:
+            assert -0.5 <= x / stride - column <= 1.5  # what 2 sigmoid - 0.5 can say
+            assert -0.5 <= y / stride - row <= 1.5
 
 
 @given(boxes=some_boxes)
 def test_no_place_is_paired_twice_with_one_object(boxes):
-    for level in registry.make("ratio", "assigner")(objects(boxes, list(range(len(boxes)))), THREE_LEVELS):
-        places = list(zip(level.anchor.tolist(), level.row.tolist(), level.column.tolist(), level.labels.tolist(),
-                          strict=True))  # fmt: skip
-        assert len(places) == len(set(places))
+    found = where(assign(boxes))
+    assert len(found) == len(set(found))
 
 
 @pytest.mark.parametrize("args", [{"ratio": 1.0}, {"offset": 0.6}, {"offset": -0.1}])

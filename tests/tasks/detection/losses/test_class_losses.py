@@ -11,6 +11,7 @@ from torchvision.ops import sigmoid_focal_loss
 
 from ablab import registry
 from ablab.errors import ConfigError
+from ablab.tasks.detection.losses.classification import targets_of
 
 LOGITS = torch.linspace(-8, 8, 33, dtype=torch.float64)
 TARGETS = torch.rand(33, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
@@ -29,16 +30,21 @@ def test_bce_is_torchs():
     torch.testing.assert_close(make("bce")(LOGITS, TARGETS), expected)
 
 
-def test_smoothing_by_hand():
-    """At logit 0 and s = 0.2 nothing changes; at logit ln 3 (p = 0.75) the target 1 becomes 0.9."""
-    loss = make("bce", smoothing=0.2)(torch.tensor([0.0, math.log(3)]), torch.ones(2))
-    torch.testing.assert_close(loss, torch.tensor([math.log(2), -0.9 * math.log(0.75) - 0.1 * math.log(0.25)]))
+def test_smoothed_targets_by_hand():
+    """At s = 0.2 the target 1 becomes 0.9 and 0 becomes 0.1; a score of 0.5 becomes 0.5."""
+    labels = torch.tensor([2, 0])
+    expected = torch.tensor([[0.1, 0.1, 0.9], [0.9, 0.1, 0.1]])
+    torch.testing.assert_close(targets_of(labels, 3, 0.2), expected)
+    scored = targets_of(labels, 3, 0.2, torch.tensor([0.5, 1.0]))
+    torch.testing.assert_close(scored, torch.tensor([[0.1, 0.1, 0.5], [0.9, 0.1, 0.1]]))
 
 
 def test_smoothing_moves_the_optimum_off_certainty():
     logits = torch.linspace(-10, 10, 2001, dtype=torch.float64)
-    best = logits[make("bce", smoothing=0.1)(logits, torch.ones_like(logits)).argmin()]
-    assert best.sigmoid().item() == pytest.approx(0.95, abs=1e-3)
+    targets = targets_of(torch.zeros(2001).long(), 1, 0.1)[:, 0].double()
+    for loss in (make("bce"), make("focal", gamma=0.0)):
+        best = logits[loss(logits, targets).argmin()]
+        assert best.sigmoid().item() == pytest.approx(0.95, abs=1e-3)
 
 
 def test_focal_by_hand():
@@ -66,16 +72,12 @@ def test_focal_is_finite_far_out(args):
     assert logits.grad.isfinite().all()
 
 
-@pytest.mark.parametrize(
-    ("name", "args"), [("bce", {"smoothing": 0.1}), ("focal", {"gamma": 1.0}), ("focal", {"alpha": 0.4})]
-)
+@pytest.mark.parametrize(("name", "args"), [("focal", {"gamma": 1.0}), ("focal", {"alpha": 0.4})])
 def test_every_argument_changes_the_output(name, args):
     assert not torch.allclose(make(name, **args)(LOGITS, TARGETS), make(name)(LOGITS, TARGETS))
 
 
-@pytest.mark.parametrize(
-    ("name", "args"), [("bce", {"smoothing": 1.0}), ("focal", {"gamma": -1.0}), ("focal", {"alpha": 1.5})]
-)
+@pytest.mark.parametrize(("name", "args"), [("focal", {"gamma": -1.0}), ("focal", {"alpha": 1.5})])
 def test_senseless_arguments_are_refused(name, args):
     with pytest.raises(ConfigError, match=next(iter(args))):
         make(name, **args)

@@ -11,9 +11,11 @@ from ablab import registry
 from ablab.config import parse
 from ablab.errors import ConfigError, UnknownName
 from ablab.tasks.detection.anchors import DEFAULT
-from ablab.tasks.detection.assigners import Assignment, Grid, Objects
+from ablab.tasks.detection.assigners import Assignment, Objects
+from ablab.tasks.detection.grid import Grid
 from ablab.tasks.detection.heads import AnchorHead
 from ablab.tasks.detection.losses.criterion import Criterion
+from ablab.tasks.detection.losses.defaults import resolve
 from ablab.tasks.detection.recipe import LossRecipe
 
 ANCHORS = torch.from_numpy(DEFAULT).float()
@@ -22,12 +24,12 @@ SIZES = ((8, 12), (4, 6), (2, 3))  # 64 x 96 pixels
 
 
 def criterion(classes=3, **recipe):
-    return Criterion.of(parse(LossRecipe, recipe, "test"), ANCHORS, STRIDES, classes)
+    return Criterion.of(parse(LossRecipe, recipe, "test"), STRIDES, classes, anchors=ANCHORS)
 
 
 def maps(classes=3, images=2, seed=0):
     generator = torch.Generator().manual_seed(seed)
-    return [torch.randn(images, 3, h, w, 5 + classes, generator=generator).requires_grad_() for h, w in SIZES]
+    return [torch.randn(images, 3 * (5 + classes), h, w, generator=generator).requires_grad_() for h, w in SIZES]
 
 
 def truth(count=6, classes=3, images=2, seed=0):
@@ -39,19 +41,22 @@ def truth(count=6, classes=3, images=2, seed=0):
 
 
 def grid():
-    return Grid(ANCHORS, STRIDES, SIZES)
+    return Grid(STRIDES, SIZES, torch.device("cpu"), ANCHORS)
 
 
 def reference(raw, boxes, labels, images, classes=3, gains=(0.05, 1.0, 0.5), balance=(4.0, 1.0, 0.4)):
     """The same in loops and float64, place by place."""
-    assignments = registry.make("ratio", "assigner")(Objects(boxes, labels, images), grid())
+    pairs = registry.make("ratio", "assigner")(Objects(boxes, labels, images), grid(), None)
     sums = [0.0, 0.0, 0.0]
     for level, y in enumerate(raw):
-        y, a = y.detach().double(), assignments[level]
+        y = y.detach().double().unflatten(1, (3, -1)).permute(0, 1, 3, 4, 2)  # (B, A, H, W, 5 + C)
         box, cls, target = [], [], torch.zeros(y.shape[:-1], dtype=torch.float64)
-        for image, anchor, row, column, wanted, label in zip(
-            a.image, a.anchor, a.row, a.column, a.boxes.double(), a.labels, strict=True
-        ):
+        for place, index in zip(pairs.place.tolist(), pairs.object.tolist(), strict=True):
+            cell, anchor = divmod(place - grid().starts[level], 3)
+            row, column = divmod(cell, SIZES[level][1])
+            if not 0 <= cell < SIZES[level][0] * SIZES[level][1]:
+                continue
+            image, wanted, label = images[index], boxes[index].double(), labels[index]
             z = y[image, anchor, row, column]
             s = z.sigmoid()
             x, w = (2 * s[0] - 0.5 + column) * STRIDES[level], (2 * s[2]) ** 2 * ANCHORS[level, anchor, 0]
@@ -83,7 +88,7 @@ def test_equals_the_reference(count):
 
 def test_a_perfect_box_by_hand():
     """Zero logits put the 30 x 61 anchor of level 1 in the middle of its cell; objectness and classes cost ln 2."""
-    raw = [torch.zeros(1, 3, h, w, 8) for h, w in SIZES]
+    raw = [torch.zeros(1, 24, h, w) for h, w in SIZES]
     x, y = 2.5 * 16, 1.5 * 16
     box = torch.tensor([[x - 15, y - 30.5, x + 15, y + 30.5]])
     assigner = {"part": "ratio", "args": {"ratio": 1.2}}
@@ -121,10 +126,10 @@ def test_order_of_the_objects_does_not_matter():
 
 def test_a_place_shared_by_two_objects_aims_at_the_higher_iou():
     """With saturated logits everywhere else, objectness is the cross-entropy of one place at logit 0.5."""
-    raw = [torch.zeros(1, 3, h, w, 8) for h, w in SIZES]
+    raw = [torch.zeros(1, 24, h, w) for h, w in SIZES]
     for y in raw:
-        y[..., 4] = -100.0
-    raw[0][0, 0, 2, 3, 4] = 0.5
+        y[:, 4::8] = -100.0
+    raw[0][0, 4, 2, 3] = 0.5
     centre = torch.tensor([3.5 * 8, 2.5 * 8])
     sides = torch.tensor([[10.0, 13.0], [10.0, 12.0]])
     boxes = torch.cat((centre - sides / 2, centre + sides / 2), dim=1)
@@ -152,7 +157,7 @@ def test_one_class_has_no_class_loss():
     loss, parts = criterion(classes=1)(raw, boxes, torch.zeros(6).long(), images)
     loss.backward()
     assert parts["classification"] == 0
-    assert all((y.grad[..., 5] == 0).all() and y.grad[..., :5].abs().sum() > 0 for y in raw)
+    assert all((y.grad[:, 5::6] == 0).all() and y.grad.abs().sum() > 0 for y in raw)
 
 
 def test_computed_in_float32_under_autocast():
@@ -166,7 +171,7 @@ def test_computed_in_float32_under_autocast():
 
 def test_saturated_maps_have_finite_gradients():
     for value in (-1e4, -110.0, 110.0, 1e4):
-        raw = [torch.full((2, 3, h, w, 8), value, requires_grad=True) for h, w in SIZES]
+        raw = [torch.full((2, 24, h, w), value, requires_grad=True) for h, w in SIZES]
         loss, _ = criterion()(raw, *truth())
         loss.backward()
         assert loss.isfinite()
@@ -180,7 +185,7 @@ def test_every_part_fits_and_changes_its_own_share_alone(slot, field):
     raw, objects = maps(), truth()
     _, base = criterion()(raw, *objects)
     for name in registry.names(slot):
-        if name == getattr(LossRecipe(), field).part:
+        if name == getattr(resolve(LossRecipe(), "anchor"), field).part:
             continue
         loss, parts = criterion(**{field: name})(raw, *objects)
         assert torch.autograd.grad(loss, raw)[0].isfinite().all()
@@ -196,11 +201,9 @@ def test_any_assigner_goes_in():
 
 
 def first_place():
-    def assign(objects, grid):
-        m, none = len(objects.labels), torch.zeros(0).long()
-        here = torch.zeros(m).long()
-        taken = Assignment(objects.images, here, here, here, objects.boxes, objects.labels)
-        return [taken] + [Assignment(none, none, none, none, torch.zeros(0, 4), none)] * (len(grid.strides) - 1)
+    def assign(objects, grid, predict):
+        count = len(objects.labels)
+        return Assignment(torch.zeros(count).long(), torch.arange(count), torch.ones(count))
 
     return assign
 
@@ -211,7 +214,7 @@ def test_wrong_recipes_are_refused():
     with pytest.raises(ConfigError, match=r"class_loss/focal takes no 'gama'; did you mean 'gamma'"):
         criterion(classification={"part": "focal", "args": {"gama": 1}})
     with pytest.raises(ConfigError, match=r"balance has 3 numbers, the head 2 levels"):
-        Criterion.of(LossRecipe(), ANCHORS[:2], STRIDES[:2], 3)
+        Criterion.of(LossRecipe(), STRIDES[:2], 3, anchors=ANCHORS[:2])
 
 
 @pytest.fixture
@@ -225,7 +228,7 @@ def two_threads():
 @pytest.mark.usefixtures("two_threads")
 def test_gradients_repeat_to_the_bit_on_several_threads():
     """Many objects share places; torch sums the gradient of a plain index in whatever order the threads arrive."""
-    raw = [torch.randn(4, 3, h, w, 8, generator=torch.Generator().manual_seed(0)) for h, w in SIZES]
+    raw = [torch.randn(4, 24, h, w, generator=torch.Generator().manual_seed(0)) for h, w in SIZES]
     objects = truth(4000, images=4)
     gradients = []
     for _ in range(5):

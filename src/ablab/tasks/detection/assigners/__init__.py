@@ -1,6 +1,6 @@
-"""Which cell and anchor answers for which object. Importing this registers the slot `assigner`."""
+"""Which place answers for which object. Importing this registers the slot `assigner`."""
 
-from ablab.tasks.detection.assigners import ratio
-from ablab.tasks.detection.assigners.assignment import Assignment, Grid, Objects
+from ablab.tasks.detection.assigners import ratio, task_aligned
+from ablab.tasks.detection.assigners.assignment import Assign, Assignment, Objects, Predictions
 
-__all__ = ["Assignment", "Grid", "Objects", "ratio"]
+__all__ = ["Assign", "Assignment", "Objects", "Predictions", "ratio", "task_aligned"]

@@ -1,13 +1,18 @@
-"""The slot `assigner`: `assigner(objects, grid) -> [Assignment]`, one a level.
+"""The slot `assigner`: `assign(objects, grid, predict) -> Assignment`, for any head.
 
-It must work without any object, not depend on the order of the objects (as a set), and give indices that are in range.
+It must work without any object, not depend on the order of the objects (as a set of pairs), and give indices that are
+in range.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from torch import Tensor
+
+from ablab.tasks.detection.grid import Grid
 
 
 @dataclass(frozen=True)
@@ -23,26 +28,26 @@ class Objects:
     images: Tensor
 
 
-@dataclass(frozen=True)
-class Grid:
-    """Where predictions stand: anchors (levels, A, 2) in pixels, a stride and a map size (H, W) for each level."""
+class Predictions(NamedTuple):
+    """What the network says now, without gradient: boxes (B, N, 4) in pixels and scores (B, N, C) in 0..1."""
 
-    anchors: Tensor
-    strides: tuple[int, ...]
-    sizes: tuple[tuple[int, int], ...]
+    boxes: Tensor
+    scores: Tensor
 
 
 @dataclass(frozen=True)
 class Assignment:
-    """What one level has to predict: K pairs of a place and an object.
+    """Who answers for what: K pairs of a place and an object of the same image.
 
-    image, anchor, row, column (K,) int64 name the place in a raw map (B, A, H, W, 5 + C); boxes (K, 4) in pixels and
-    labels (K,) are the object's. A place may be paired with several objects, and an object with several places.
+    object (K,) int64 counts the batch's objects; place (K,) int64 is in 0 .. grid.count - 1, of the object's image. A
+    place may be paired with several objects, and an object with several places. score (K,) in 0..1 says how well the
+    two fit: it weighs the pair's losses, and is what an anchor-free head's class should score there.
     """
 
-    image: Tensor
-    anchor: Tensor
-    row: Tensor
-    column: Tensor
-    boxes: Tensor
-    labels: Tensor
+    place: Tensor
+    object: Tensor
+    score: Tensor
+
+
+# Called as assign(objects, grid, predict); `predict()` decodes the raw maps, which only those pay who ask.
+Assign = Callable[[Objects, Grid, Callable[[], Predictions]], Assignment]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import binary_cross_entropy_with_logits
+from torch.nn.functional import binary_cross_entropy_with_logits, one_hot
 
 from ablab.errors import ConfigError
 from ablab.registry import register
@@ -15,19 +15,9 @@ from ablab.registry import register
 
 @register("class_loss", "bce")
 class BCELoss(nn.Module):
-    """Binary cross-entropy.  (*), (*) -> (*)
-
-    `smoothing` s takes targets t to t * (1 - s) + s / 2 (Szegedy et al. 2016, section 7, with two classes).
-    """
-
-    def __init__(self, smoothing: float = 0.0) -> None:
-        super().__init__()
-        if not 0 <= smoothing < 1:
-            raise ConfigError(f"class_loss/bce: smoothing must be in [0, 1), got {smoothing}")
-        self.smoothing = smoothing
+    """Binary cross-entropy.  (*), (*) -> (*)"""
 
     def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
-        targets = targets * (1 - self.smoothing) + self.smoothing / 2
         return binary_cross_entropy_with_logits(logits, targets, reduction="none")
 
 
@@ -56,3 +46,15 @@ class FocalLoss(nn.Module):
         if self.alpha is None:
             return loss
         return loss * (self.alpha * targets + (1 - self.alpha) * (1 - targets))
+
+
+def targets_of(labels: Tensor, classes: int, smoothing: float, scores: Tensor | None = None) -> Tensor:
+    """What the classes should say: the label's own `scores` (1 where none are given), the others 0; smoothed.
+
+    `smoothing` s takes targets t to t * (1 - s) + s / 2 (Szegedy et al. 2016, https://arxiv.org/abs/1512.00567,
+    section 7, with two classes).  (K,), (K,) -> (K, classes)
+    """
+    targets = one_hot(labels, classes).float()
+    if scores is not None:
+        targets = targets * scores[:, None]
+    return targets * (1 - smoothing) + smoothing / 2

@@ -1,0 +1,76 @@
+"""A decoupled anchor-free head: each cell says how far the four sides of its object are, as distributions."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from ablab.tasks.detection.blocks import Conv
+from ablab.tasks.detection.grid import Grid, along
+
+PRIOR = 0.01  # the score that every class starts with (Lin et al. 2017, section 4.1)
+
+
+class AnchorFreeHead(nn.Module):
+    """Two branches a level: one for the sides (left, top, right, bottom), one for the classes.
+
+    A side's distance is the mean of a distribution over 0 .. bins - 1 cells (Li et al. 2020,
+    https://arxiv.org/abs/2006.04388, equation 5); there is no objectness: a class's score is its probability. The
+    branches are apart since they want different features (Ge et al. 2021, https://arxiv.org/abs/2107.08430).
+
+    `forward` returns raw maps (B, 4 * bins + C, H, W), the bins of a side side by side.
+    """
+
+    def __init__(self, channels: Sequence[int], classes: int, bins: int, strides: Sequence[int]) -> None:
+        super().__init__()
+        self.classes, self.bins, self.strides = classes, bins, tuple(strides)
+        width = channels[0]
+        self.sides = nn.ModuleList(_branch(c, width, 4 * bins) for c in channels)
+        self.labels = nn.ModuleList(_branch(c, width, classes) for c in channels)
+        self._set_priors()
+
+    def _set_priors(self) -> None:
+        for branch in self.sides:
+            nn.init.constant_(branch.get_parameter("2.bias"), 1.0)
+        for branch in self.labels:
+            nn.init.constant_(branch.get_parameter("2.bias"), -math.log((1 - PRIOR) / PRIOR))
+
+    def forward(self, maps: Sequence[Tensor]) -> list[Tensor]:
+        """(B, C_l, H_l, W_l) a level -> (B, 4 * bins + classes, H_l, W_l) a level"""
+        levels = zip(self.sides, self.labels, maps, strict=True)
+        return [torch.cat((sides(x), labels(x)), dim=1) for sides, labels, x in levels]
+
+    def decode(self, raw: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+        """Raw maps -> boxes (B, N, 4) x1 y1 x2 y2 in pixels and scores (B, N, classes) in 0..1, in float32."""
+        grid = Grid(self.strides, tuple((y.shape[2], y.shape[3]) for y in raw), raw[0].device)
+        return decode_distances(along(raw), grid, self.bins)
+
+
+def _branch(inputs: int, width: int, outputs: int) -> nn.Sequential:
+    return nn.Sequential(Conv(inputs, width, 3), Conv(width, width, 3), nn.Conv2d(width, outputs, 1))
+
+
+def decode_distances(raw: Tensor, grid: Grid, bins: int) -> tuple[Tensor, Tensor]:
+    """(B, N, 4 * bins + C) -> boxes (B, N, 4) and scores (B, N, C); see `AnchorFreeHead.decode`."""
+    sides = raw[..., : 4 * bins].reshape(*raw.shape[:-1], 4, bins)
+    return boxes_at(mean_distance(sides), grid.centres(), grid.pitch()), raw[..., 4 * bins :].sigmoid()
+
+
+def mean_distance(sides: Tensor) -> Tensor:
+    """The mean of each side's distribution, in cells.  logits (..., 4, bins) -> (..., 4)"""
+    bins = torch.arange(sides.shape[-1], dtype=sides.dtype, device=sides.device)
+    return (sides.softmax(dim=-1) * bins).sum(dim=-1)  # not `@`: autocast would round it to bf16
+
+
+def boxes_at(distances: Tensor, centre: Tensor, stride: Tensor) -> Tensor:
+    """Boxes from distances left, top, right, bottom in cells (..., 4), centre (..., 2) in pixels, stride (..., 1)."""
+    pixels = distances * stride
+    return torch.cat((centre - pixels[..., :2], centre + pixels[..., 2:]), dim=-1)
+
+
+def distances_of(boxes: Tensor, centre: Tensor, stride: Tensor) -> Tensor:
+    """The inverse of `boxes_at`; negative where the centre is outside.  (..., 4) -> (..., 4)"""
+    return torch.cat((centre - boxes[..., :2], boxes[..., 2:] - centre), dim=-1) / stride
