@@ -18,10 +18,10 @@ from ablab.errors import DataError
 def test_every_epoch_holds_every_sample_once_but_a_lone_last_one(length: int, batch: int, epochs: int) -> None:
     sampler = KeyedSampler(length, ("study", 0), batch, epochs)
     batches = list(sampler)
-    assert len(batches) == len(sampler) == epochs * sampler.steps_per_epoch
+    assert len(batches) == len(sampler) == epochs * len(sampler.sizes)
     lone = batch > 1 and length > 1 and length % batch == 1
     for epoch in range(epochs):
-        mine = batches[epoch * sampler.steps_per_epoch : (epoch + 1) * sampler.steps_per_epoch]
+        mine = batches[epoch * len(sampler.sizes) : (epoch + 1) * len(sampler.sizes)]
         assert all(e == epoch for one in mine for e, _ in one)
         seen = [index for one in mine for _, index in one]
         assert len(set(seen)) == len(seen) == length - lone

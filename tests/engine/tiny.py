@@ -34,6 +34,7 @@ class Images:
             image[..., label] += 40
         self.key = key
         self.asked: list[tuple[int, int]] = []
+        self.shapes: list[tuple[int, int]] | None = None
 
     def __len__(self) -> int:
         return len(self.ids)

@@ -12,6 +12,7 @@ from pathlib import Path
 import work
 
 from ablab.engine.events import Silent
+from ablab.study.executors import local
 from ablab.study.executors.local import Job, execute
 
 
@@ -53,7 +54,7 @@ def test_each_job_has_a_process_and_its_own_end(tmp_path: Path) -> None:
         "one": "",
         "mistake": "no such image",
         "bug": "ZeroDivisionError: one by zero",
-        "killed": "its process was killed (exit code -9)",
+        "killed": f"killed, perhaps out of memory: {local.REMEDY}",
         "two": "",
     }
     words = [(tmp_path / name).read_text().split() for name in ("1", "2")]

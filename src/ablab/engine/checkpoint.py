@@ -55,7 +55,13 @@ def read_metadata(path: Path) -> dict[str, Any]:
 
 
 def restore(model: nn.Module, weights: Mapping[str, Tensor], where: str) -> None:
-    """Put every tensor into the network, in place; `where` names the file in errors.
+    """Put every tensor into the network, in place; raises as `check` does, before anything is changed."""
+    check(model, weights, where)
+    model.load_state_dict(dict(weights))
+
+
+def check(model: nn.Module, weights: Mapping[str, Tensor], where: str) -> None:
+    """Hold tensors against the network's names and shapes; `where` names the file in errors.
 
     Raises ConfigError naming what is missing, what the network does not know, and what has another shape.
     """
@@ -77,7 +83,6 @@ def restore(model: nn.Module, weights: Mapping[str, Tensor], where: str) -> None
         raise ConfigError(
             f"{where} does not fit the network: {reasons}; build it from the recipe and edits it was saved with"
         )
-    model.load_state_dict(dict(weights))
 
 
 def _opened(path: Path) -> Any:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import closing
+from typing import Any
 
 import torch
 from torch import nn
 
-from ablab.contracts import Items, SampleSet, Task
+from ablab.contracts import Items, Meter, SampleSet, Task
 from ablab.engine.events import Events, Silent, working
 from ablab.engine.loading import in_order, load
+from ablab.engine.memory import explained
 from ablab.engine.precision import choose
 from ablab.errors import DataError
 from ablab.recipe import Recipe
@@ -25,28 +28,58 @@ def evaluate(
     batch: int | None = None,
     name: str = "evaluate",
 ) -> Items:
-    """Predict every sample once, in order, in the arithmetic of training; the meter's evidence comes back.
+    """Predict every sample once, in the arithmetic of training; the meter's evidence comes back, in their order.
 
-    The network is moved to the device, and left in the mode (training or not) it was in. `batch` is training's unless
-    given. Raises DataError for an empty split.
+    Samples of unlike shape never share a batch. The network is moved to the device, and left in the mode (training or
+    not) it was in. `batch` is training's unless given.
+
+    Raises DataError for an empty split, RunError where memory runs out.
     """
     if not len(samples):
         raise DataError("the split to evaluate is empty: expected at least one sample")
     precision, events = choose(recipe.train), events or Silent()
-    batches = in_order(len(samples), batch or recipe.train.batch)
-    meter, training = task.meter(), model.training
+    batches = in_order(len(samples), batch or recipe.train.batch, samples.shapes)
+    meter, training = _InOrder(task.meter()), model.training
     model = precision.place(model).eval()
     stream = load(samples, batches, task.collate, workers=recipe.train.workers, pin=precision.cuda)
     try:
-        with precision.settled(), torch.inference_mode(), working(events, name, len(batches)), closing(stream):
-            for done, made in enumerate(stream, start=1):
+        with (
+            explained(recipe.train),
+            precision.settled(),
+            torch.inference_mode(),
+            closing(stream),
+            working(events, name, len(batches)),
+        ):
+            for done, (indices, made) in enumerate(zip(batches, stream, strict=True), start=1):
                 with precision.autocast():
                     predictions = task.predict(model, precision.to_device(made))
-                meter.update(predictions, made["truth"])
+                meter.update([index for _, index in indices], predictions, made["truth"])
                 events.advance(done, {})
     finally:
         model.train(training)
     return meter.items()
+
+
+class _InOrder:
+    """Gives a meter its samples in their order, in whichever they are predicted."""
+
+    def __init__(self, meter: Meter) -> None:
+        self.meter, self.next = meter, 0
+        self._waiting: dict[int, tuple[Any, Any]] = {}
+
+    def update(self, indices: Sequence[int], predictions: Sequence[Any], truth: Sequence[Any]) -> None:
+        """Take one batch; the meter gets what is next, as far as it has come."""
+        self._waiting |= dict(zip(indices, zip(predictions, truth, strict=True), strict=True))
+        ready = []
+        while self.next in self._waiting:
+            ready.append(self._waiting.pop(self.next))
+            self.next += 1
+        if ready:
+            self.meter.update([prediction for prediction, _ in ready], [truth for _, truth in ready])
+
+    def items(self) -> Items:
+        """The evidence."""
+        return self.meter.items()
 
 
 def score(task: Task, items: Items) -> dict[str, float]:

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
 if TYPE_CHECKING:
@@ -72,29 +73,40 @@ class Silent:
     def close(self) -> None: ...
 
 
+@dataclass
+class _Work:
+    """`first` is how far it stood when it first told, and when: work that goes on from before is timed from there."""
+
+    name: str
+    total: int
+    start: float
+    first: tuple[int, float] | None = None
+
+
 class Lines:
     """Plain lines, one every `every` seconds: for logs, and where standard error is no terminal."""
 
     def __init__(self, label: str = "", every: float = 10.0, stream: TextIO | None = None) -> None:
         self.label, self.every, self.stream = label, every, stream or sys.stderr
-        self._work: list[tuple[str, int, float]] = []  # name, total, start
+        self._work: list[_Work] = []
         self._shown = time.monotonic()
 
     def begin(self, name: str, total: int) -> None:
-        self._work.append((name, total, time.monotonic()))
+        self._work.append(_Work(name, total, time.monotonic()))
 
     def advance(self, done: int, values: Values) -> None:
-        name, total, start = self._work[-1]
-        now = time.monotonic()
-        if now - self._shown >= self.every and done:
+        work, now = self._work[-1], time.monotonic()
+        work.first = first, since = work.first or (done, now)
+        if now - self._shown >= self.every and done > first:
             self._shown = now
-            left = clock((now - start) / done * (total - done))
-            self.say(f"{name} {done}/{total}, {left} left{''.join(f', {k} {v:.4g}' for k, v in values.items())}")
+            left = clock((now - since) / (done - first) * (work.total - done))
+            said = "".join(f", {name} {value:.4g}" for name, value in values.items())
+            self.say(f"{work.name} {done}/{work.total}, {left} left{said}")
 
     def end(self) -> None:
-        name, _, start = self._work.pop()
+        work = self._work.pop()
         if not self._work:
-            self.say(f"{name}: {clock(time.monotonic() - start)}")
+            self.say(f"{work.name}: {clock(time.monotonic() - work.start)}")
 
     def say(self, text: str) -> None:
         print(f"{self.label}: {text}" if self.label else text, file=self.stream, flush=True)

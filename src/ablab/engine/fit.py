@@ -1,16 +1,15 @@
 """The loop: from a network, a data set and a recipe to a trained network.
 
-    batches --step--> loss --backward--> clip --> ledger --> optimizer --> EMA      a step
-       `-> hash                                                                     torch is reseeded before it
+    batches --forward--> loss --backward--> gradients    `accumulate` times; torch is reseeded before each
+       `-> hash            gradients --clip--> ledger --> optimizer --> EMA      a step; perhaps a snapshot
 
-One process trains one network, so the loop may set torch's generators. On one machine the same key gives the same
-weights to the bit, with any number of loader workers.
+Steps are the optimizer's: schedule, EMA and clipping count them. One process trains one network, so the loop may set
+torch's generators. On one machine the same key gives the same weights to the bit, with any number of loader workers,
+and however often the training was cut off and went on.
 """
 
 from __future__ import annotations
 
-import copy
-import math
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -18,30 +17,27 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from torch import Tensor, nn
+from torch import nn
 
 from ablab.contracts import Batch, Splits, Task
-from ablab.engine import optim
-from ablab.engine.ema import EMA
 from ablab.engine.evaluate import evaluate, score
 from ablab.engine.events import Events, Silent, working
-from ablab.engine.ledger import Ledger, Row, write_curves
-from ablab.engine.loading import BatchHash, KeyedSampler, load
-from ablab.engine.precision import choose
-from ablab.engine.schedule import factor
-from ablab.errors import ConfigError, DataError, UnknownName
-from ablab.measure.seeding import reseed
+from ablab.engine.ledger import Row, write_curves
+from ablab.engine.loading import load
+from ablab.engine.memory import explained
+from ablab.engine.snapshot import Snapshots
+from ablab.engine.training import Training
+from ablab.errors import ConfigError, DataError, StoreError
 from ablab.recipe import Recipe
 from ablab.streams import Key
-
-CUDA_READ_EVERY = 10  # steps between two readings of the loss from a card
 
 
 @dataclass(frozen=True)
 class Fitted:
     """A finished training. `model` holds the checkpoint rule's weights, in eval mode.
 
-    `seconds` is training alone, without validation; `epoch` is the one the weights come from, counted from 1.
+    `seconds` is training alone, without validation; `earlier_seconds` all that earlier processes spent on it. `epoch`
+    is the one the weights come from, counted from 1. `notes` says why it ended early, where it did.
     """
 
     model: nn.Module = field(repr=False)
@@ -49,8 +45,11 @@ class Fitted:
     epoch: int
     steps: int
     seconds: float
+    images_per_second: float
     batch_hash: str
     environment: dict[str, str]
+    notes: tuple[str, ...] = ()
+    earlier_seconds: float = 0.0
 
 
 def fit(
@@ -64,123 +63,119 @@ def fit(
     events: Events | None = None,
     metric: str | None = None,
     direction: Literal["max", "min"] = "max",
+    snapshots: Snapshots | None = None,
 ) -> Fitted:
     """Train `model` in place on `splits.train`, and load the weights that the checkpoint rule names.
 
     `key` is (study, seed): every draw depends on it and on the step, on nothing else. `folder` receives `curves.csv`
-    after each epoch. `metric` and `direction` choose the best epoch on validation, for the rule `best_ema` alone;
-    test is never read (trap 13).
+    after each epoch. `metric` and `direction` choose the best epoch on validation for the rule `best_ema`, and decide
+    when to stop early; test is never read (trap 13). With `snapshots` the training goes on where the last one was
+    taken, to the same bits; the caller deletes them when the result is safe.
 
-    Raises Diverged where a loss or gradient is not finite, DataError for an empty split, ConfigError where the rule
-    wants a metric and none came.
+    Raises Diverged where a loss or gradient is not finite, DataError for an empty split, ConfigError where a setting
+    does not fit the network or wants a metric and none came, RunError where memory runs out.
     """
-    if recipe.train.checkpoint == "best_ema" and metric is None:
-        raise ConfigError("train.checkpoint is 'best_ema': expected the metric that chooses the epoch, got none")
+    train = recipe.train
+    if metric is None and (train.checkpoint == "best_ema" or train.early_stopping):
+        raise ConfigError(
+            "train.checkpoint 'best_ema' and train.early_stopping: expected the metric to watch, got none"
+        )
     if not len(splits.train):
         raise DataError("the training split is empty: expected at least one sample")
-    training = _Training(task, model, splits, recipe, key, events or Silent())
-    with training.precision.settled():
-        return training.run(folder, metric, direction)
+    with explained(train):
+        training = Training(task, model, splits, recipe, key, metric or "", direction)
+        with training.precision.settled():
+            return _Loop(training, splits, events or Silent(), folder, snapshots).run()
 
 
-class _Training:
-    """The state of one training."""
+class _Loop:
+    """What stands around a training: batches, progress, validation, files."""
 
-    def __init__(self, task: Task, model: nn.Module, splits: Splits, recipe: Recipe, key: Key, events: Events) -> None:
-        train = recipe.train
-        self.task, self.splits, self.recipe, self.key, self.events = task, splits, recipe, key, events
-        self.precision = choose(train)
-        self.model = self.precision.place(model)
-        self.sampler = KeyedSampler(len(splits.train), key, train.batch, train.epochs)
-        self.optimizer = optim.optimizer(self.model, recipe.optimizer)
-        self.ema = EMA(self.model, train.ema.decay, train.ema.tau) if train.ema else None
-        self.ledger = Ledger(self.sampler.steps_per_epoch, CUDA_READ_EVERY if self.precision.cuda else 1)
-        self.hash = BatchHash()
-        self.done = 0  # steps
+    def __init__(
+        self, training: Training, splits: Splits, events: Events, folder: Path | None, snapshots: Snapshots | None
+    ) -> None:
+        self.training, self.splits, self.events = training, splits, events
+        self.folder, self.snapshots = folder, snapshots
+        self.begun, self.earlier = time.perf_counter(), 0.0
+        self.disk = ""  # what was said of it
 
-    def run(self, folder: Path | None, metric: str | None, direction: str) -> Fitted:
-        train, curves = self.recipe.train, list[Row]()
-        best: _Best | None = _Best(metric or "", direction) if train.checkpoint == "best_ema" else None
+    def run(self) -> Fitted:
+        training, train = self.training, self.training.recipe.train
+        self.resume()
         stream = load(
-            self.splits.train, self.sampler, self.task.collate, workers=train.workers, pin=self.precision.cuda
+            self.splits.train,
+            training.sampler,
+            training.task.collate,
+            workers=train.workers,
+            pin=training.precision.cuda,
         )
-        with closing(stream), working(self.events, "train", len(self.sampler)):
-            for epoch in range(1, train.epochs + 1):
-                row = self.epoch(epoch, stream)
-                if train.validate_every and (epoch % train.validate_every == 0 or epoch == train.epochs):
-                    scores = self.validate()
-                    row |= {f"validation/{name}": value for name, value in scores.items()}
-                    if best and self.ema:
-                        best.offer(epoch, scores, self.ema.model)
-                curves.append(row)
-                if folder:
-                    write_curves(folder / "curves.csv", curves)
+        with closing(stream), working(self.events, "train", training.steps):
+            if training.done:
+                self.events.advance(training.done, {})  # so that the time left is reckoned from here
+            while not training.over:
+                self.epoch(stream)
+        seconds = sum(row["seconds"] for row in training.curves)
+        images = training.epochs * sum(training.sampler.sizes)
+        if self.folder:
+            write_curves(self.folder / "curves.csv", training.curves)
         return Fitted(
-            model=self.keep(best),
-            curves=tuple(curves),
-            epoch=best.epoch if best else train.epochs,
-            steps=self.done,
-            seconds=sum(row["seconds"] for row in curves),
-            batch_hash=self.hash.hexdigest(),
-            environment=self.precision.describe(),
+            model=training.chosen(),
+            curves=tuple(training.curves),
+            epoch=training.best.epoch if training.best else training.epochs,
+            steps=training.done,
+            seconds=seconds,
+            images_per_second=images / seconds,
+            batch_hash=training.hash.hexdigest(),
+            environment=training.precision.describe(),
+            notes=(training.stopping.reason,) if training.stopping and training.stopping.reason else (),
+            earlier_seconds=self.earlier,
         )
 
-    def epoch(self, epoch: int, stream: Iterator[Batch]) -> Row:
-        """One pass over the data; its row of the curves, with `lr` as it was in the last step."""
-        start = time.perf_counter()
-        self.model.train()
-        for _ in range(self.sampler.steps_per_epoch):
-            batch = next(stream)
-            self.hash.update(batch)
-            self.step(self.precision.to_device(batch))
-            self.events.advance(self.done, {"epoch": epoch, "loss": self.ledger.latest.get("loss", float("nan"))})
-        means = self.ledger.close()
-        rate = self.optimizer.param_groups[0]["lr"]
-        return {"epoch": epoch, "lr": rate, **means, "seconds": time.perf_counter() - start}
-
-    def step(self, batch: Batch) -> None:
-        """Forward, backward, clip, move. What the network itself draws (dropout) depends on key and step alone."""
-        reseed("step", *self.key, self.done)
-        optim.set_rate(
-            self.optimizer, self.recipe.optimizer.lr * factor(self.done, len(self.sampler), self.recipe.schedule)
-        )
-        with self.precision.autocast():
-            result = self.task.step(self.model, batch)
-        self.optimizer.zero_grad()
-        result.loss.backward()  # type: ignore[no-untyped-call]
-        self.ledger.add(self.done, result, optim.clip(self.optimizer, self.recipe.train.clip_norm))
-        self.optimizer.step()
-        if self.ema:
-            self.ema.update()
-        self.done += 1
+    def epoch(self, stream: Iterator[Batch]) -> None:
+        """One pass over the data, or what is left of it; validation where it is due; then what is kept on disk."""
+        training, train = self.training, self.training.recipe.train
+        for shown in training.epoch(stream):
+            self.events.advance(training.done, shown)
+            if training.place()[0] < len(training.groups):
+                self.keep()
+        done = training.epochs
+        if train.validate_every and (done % train.validate_every == 0 or done == train.epochs):
+            training.judge(self.validate())
+        self.keep(curves=True)
 
     def validate(self) -> dict[str, float]:
-        model = self.ema.model if self.ema else self.model
-        items = evaluate(self.task, model, self.splits.validation, self.recipe, events=self.events, name="validate")
-        return score(self.task, items)
+        training = self.training
+        model = training.ema.model if training.ema else training.model
+        items = evaluate(
+            training.task, model, self.splits.validation, training.recipe, events=self.events, name="validate"
+        )
+        return score(training.task, items)
 
-    def keep(self, best: _Best | None) -> nn.Module:
-        """The network with the weights that the rule names, buffers included."""
-        if best:
-            self.model.load_state_dict(best.state)
-        elif self.ema and self.recipe.train.checkpoint == "last_ema":
-            self.model.load_state_dict(self.ema.model.state_dict())
-        return self.model.eval()
+    def resume(self) -> None:
+        """Go on from the last snapshot, where there is one that fits."""
+        if self.snapshots is None:
+            return
+        self.snapshots.tidy()
+        try:
+            kept = self.snapshots.read(self.training.about())
+            if kept is None:
+                return
+            self.training.restore(*kept)
+            self.earlier = kept[1]["elapsed"]
+            self.events.say(f"goes on from step {self.training.done} of {self.training.steps}")
+        except (StoreError, ConfigError) as error:
+            self.events.say(f"{error}; training starts anew")
 
-
-class _Best:
-    """The best epoch so far, the earlier of equals."""
-
-    def __init__(self, metric: str, direction: str) -> None:
-        self.metric, self.sign = metric, 1 if direction == "max" else -1
-        self.epoch, self.value = 0, float("-inf")
-        self.state: dict[str, Tensor] = {}
-
-    def offer(self, epoch: int, scores: dict[str, float], model: nn.Module) -> None:
-        """Keep this epoch's weights where it is better; NaN is worse than any number."""
-        if self.metric not in scores:
-            raise UnknownName("metric", self.metric, scores, "train.checkpoint")
-        found = scores[self.metric]
-        value = float("-inf") if math.isnan(found) else self.sign * found
-        if value > self.value or not self.state:
-            self.epoch, self.value, self.state = epoch, value, copy.deepcopy(model.state_dict())
+    def keep(self, curves: bool = False) -> None:
+        """Write the curves, and a snapshot where it is due. A full disk is said once, and training goes on."""
+        try:
+            if self.folder and curves:
+                write_curves(self.folder / "curves.csv", self.training.curves)
+            if self.snapshots and self.snapshots.due():
+                tensors, plain = self.training.state()
+                plain["elapsed"] = self.earlier + time.perf_counter() - self.begun
+                self.snapshots.write(self.training.about(), tensors, plain)
+        except StoreError as error:
+            if not self.disk:
+                self.events.say(f"{error}; training goes on, but cannot be resumed from here")
+            self.disk = str(error)

@@ -7,6 +7,7 @@ import io
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -45,6 +46,15 @@ class Ledger:
         means = {name: total / self._seen for name, total in self._sums.items()}
         self._sums, self._seen = {}, 0
         return means
+
+    def state(self) -> dict[str, Any]:
+        """An unfinished epoch, as JSON; everything is read for it."""
+        self._read()
+        return {"latest": self.latest, "sums": self._sums, "seen": self._seen}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Stand where `state` was taken."""
+        self.latest, self._sums, self._seen = dict(state["latest"]), dict(state["sums"]), state["seen"]
 
     def _read(self) -> None:
         for step, names, line in self._waiting:

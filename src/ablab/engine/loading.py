@@ -18,7 +18,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from ablab.contracts import Batch, SampleSet
+from ablab.contracts import Batch, SampleSet, Sampling
+from ablab.errors import ContractError
 from ablab.streams import Key, stream
 
 Indices = list[tuple[int, int]]  # (epoch, index) of each sample in a batch
@@ -27,29 +28,57 @@ Indices = list[tuple[int, int]]  # (epoch, index) of each sample in a batch
 class KeyedSampler:
     """The batches of a training: every epoch in an order of its own, drawn from ("order", *key, epoch).
 
+    `sampling` says which samples an epoch has; without it every one comes once, shuffled. `start` leaves out the first
+    batches, which an earlier process took.
+
     An epoch's last batch may be smaller. Only where it would hold a single sample (and batches hold more) it is left
-    out, because batch norm cannot train on one: another sample each epoch, so every epoch has the same number of steps.
+    out, because batch norm cannot train on one: another sample each epoch, so every epoch has the same number of
+    batches.
     """
 
-    def __init__(self, length: int, key: Key, batch: int, epochs: int) -> None:
-        self.length, self.key, self.batch, self.epochs = length, key, batch, epochs
-        full, rest = divmod(length, batch)
-        self.steps_per_epoch = full + (rest > 1 or (rest == 1 and full == 0))
+    def __init__(
+        self, length: int, key: Key, batch: int, epochs: int, sampling: Sampling | None = None, start: int = 0
+    ) -> None:
+        self.samples, self.sampling = length, sampling
+        self.length = length if sampling is None else len(sampling)
+        self.key, self.batch, self.epochs, self.start = key, batch, epochs, start
+        full, rest = divmod(self.length, batch)
+        self.sizes = (batch,) * full + (rest,) * (rest > 1 or (rest == 1 and full == 0))  # of an epoch's batches
 
     def __len__(self) -> int:
-        """Steps in all."""
-        return self.epochs * self.steps_per_epoch
+        """Batches in all, those left out included."""
+        return self.epochs * len(self.sizes)
 
     def __iter__(self) -> Iterator[Indices]:
-        for epoch in range(self.epochs):
-            order = stream("order", *self.key, epoch).permutation(self.length).tolist()
-            for step in range(self.steps_per_epoch):
-                yield [(epoch, index) for index in order[step * self.batch : (step + 1) * self.batch]]
+        for at in range(self.start, len(self)):
+            epoch, place = divmod(at, len(self.sizes))
+            if place == 0 or at == self.start:
+                order = self._order(epoch)
+            yield [(epoch, index) for index in order[place * self.batch : (place + 1) * self.batch]]
+
+    def _order(self, epoch: int) -> list[int]:
+        rng = stream("order", *self.key, epoch)
+        if self.sampling is None:
+            return rng.permutation(self.length).tolist()
+        order = self.sampling.draw(rng)
+        if len(order) != self.length or not ((order >= 0) & (order < self.samples)).all():
+            raise ContractError(
+                f"{type(self.sampling).__name__}.draw gave {len(order)} indices from {order.min(initial=0)} to "
+                f"{order.max(initial=0)}; expected {self.length} from 0 to {self.samples - 1}"
+            )
+        return order.tolist()
 
 
-def in_order(length: int, batch: int) -> list[Indices]:
-    """Every sample once, for evaluation: epoch 0, no shuffle, nothing left out."""
-    return [[(0, index) for index in range(at, min(at + batch, length))] for at in range(0, length, batch)]
+def in_order(length: int, batch: int, shapes: Sequence[tuple[int, int]] | None = None) -> list[Indices]:
+    """Every sample once, for evaluation: epoch 0, no shuffle, nothing left out, no two shapes in one batch."""
+    alike: dict[Any, list[int]] = {}
+    for index in range(length):
+        alike.setdefault(None if shapes is None else tuple(shapes[index]), []).append(index)
+    return [
+        [(0, index) for index in indices[at : at + batch]]
+        for indices in alike.values()
+        for at in range(0, len(indices), batch)
+    ]
 
 
 def load(
@@ -111,26 +140,31 @@ def _calm() -> None:
 
 
 class BatchHash:
-    """A running SHA-256 over batches: equal where two trainings saw the same ids and the same tensors."""
+    """A chain of SHA-256 over batches: equal where two trainings saw the same ids and the same tensors.
+
+    `state` is the chain so far, in hex, from which another process goes on.
+    """
 
     BYTES = 1 << 14  # of each tensor, evenly spread: the 5 MB of a batch of pixels would take 3 ms a step
 
-    def __init__(self) -> None:
-        self._hash = hashlib.sha256()
+    def __init__(self, state: str = "") -> None:
+        self.state = state or hashlib.sha256().hexdigest()
 
     def update(self, batch: Batch) -> None:
         """Take one batch, on the CPU: its ids and its tensors, which are all that a training sees."""
-        self._hash.update("\n".join(batch["ids"]).encode())
+        link = hashlib.sha256(self.state.encode())
+        link.update("\n".join(batch["ids"]).encode())
         for name, value in batch.items():
             if isinstance(value, Tensor):
-                self._hash.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
+                link.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
                 flat = _bytes(value)
                 stride = (len(flat) // self.BYTES) | 1  # odd, so that it walks through all columns of an even width
-                self._hash.update(np.ascontiguousarray(flat[::stride]).data)
+                link.update(np.ascontiguousarray(flat[::stride]).data)
+        self.state = link.hexdigest()
 
     def hexdigest(self) -> str:
         """16 hex digits over all that was taken so far."""
-        return self._hash.hexdigest()[:16]
+        return self.state[:16]
 
 
 def _bytes(tensor: Tensor) -> np.ndarray:

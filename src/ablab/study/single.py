@@ -13,14 +13,14 @@ from ablab import __version__, registry
 from ablab.config import load_yaml, override
 from ablab.contracts import SampleSet, Task
 from ablab.engine.evaluate import evaluate as gather
-from ablab.engine.events import Events, working
+from ablab.engine.events import Events, clock, working
 from ablab.engine.precision import Precision, choose
 from ablab.errors import ConfigError, suggest
 from ablab.records import RunKey, RunRecord, write_bytes, write_json
 from ablab.study import spec
 from ablab.study.close import log_reading
 from ablab.study.design import BASELINE, Arm, run_fingerprint
-from ablab.study.store import driving
+from ablab.study.store import driving, finished
 from ablab.study.train import restore, scores
 from ablab.study.train import train as train_arm
 
@@ -36,7 +36,10 @@ def train(
     plugins: Sequence[Path],
     events: Events,
 ) -> tuple[RunRecord, Path]:
-    """Train a recipe, a study's baseline, or the defaults with `changes`; returns the record and its folder."""
+    """Train a recipe, a study's baseline, or the defaults with `changes`; returns the record and its folder.
+
+    A run that is finished is not done again: its record comes back.
+    """
     source = registry.load_plugins(list(plugins))
     data: dict[str, Any] = load_yaml(recipe) if recipe else {}
     where = str(recipe) if recipe else "train"
@@ -49,8 +52,17 @@ def train(
         manifest = registry.task(made.task)[1](made).data(("train", seed)).manifest
     key = RunKey("train", arm.name, seed, run_fingerprint(arm, seed, manifest, source, __version__))
     folder = folder or Path("runs") / "train"
+    place = folder / key.folder
     with driving(folder):
-        return train_arm(arm, key, folder, spec.Judge(), events), folder / key.folder
+        record = finished(folder, [key]).get(key)
+        if record and record.status != "failed":
+            events.say(f"{place} is done already; to train it again, give another --folder or --seed")
+            return record, place
+        record = train_arm(arm, key, folder, spec.Judge(), events)
+    if record.status == "done":
+        seconds, speed = record.cost["train_seconds"], record.cost["images_per_second"]
+        events.say(f"trained in {clock(seconds)} ({seconds:.1f} s), {speed:.1f} images/s over the whole loop")
+    return record, place
 
 
 def evaluate(place: Path, split: str, data: str | None, events: Events) -> tuple[dict[str, float], list[str]]:

@@ -19,7 +19,8 @@ from ablab.engine import checkpoint
 from ablab.engine.evaluate import evaluate
 from ablab.engine.events import Events
 from ablab.engine.fit import fit
-from ablab.errors import AblabError, Diverged, StoreError, UserError
+from ablab.engine.snapshot import Snapshots
+from ablab.errors import AblabError, Diverged, RunError, StoreError, UserError
 from ablab.measure import flops, parameters, peak_memory_mb
 from ablab.measure.seeding import forked
 from ablab.recipe import Edit, Recipe
@@ -40,26 +41,34 @@ def build(task: Task, arm: Arm, seed: int) -> tuple[nn.Module, EditReport]:
 def train(arm: Arm, key: RunKey, folder: Path, judge: Judge, events: Events) -> RunRecord:
     """Train one arm under one seed and write its record into the study's `folder`.
 
-    The judge's metric chooses the epoch where the recipe's checkpoint rule is `best_ema`, and nothing else.
+    The judge's metric chooses the epoch where the recipe's checkpoint rule is `best_ema`, and when to stop early.
 
-    A run that diverges leaves a record that says so; one that fails leaves the error and is tried again by the next
+    What an earlier process left unfinished goes on from its last snapshot, which is deleted when the record stands. A
+    run that diverges leaves a record that says so; one that fails leaves the error and is tried again by the next
     driver. Raises UserError for a recipe or data that cannot be trained at all, and StoreError where nothing can be
     written: there is no record to leave.
     """
     place = folder / key.folder
+    snapshots = Snapshots(place / "snapshot.safetensors", key.fingerprint)
+    for leftover in place.glob(".*.*"):  # of a process that was killed while it wrote; the folder is ours alone
+        leftover.unlink()
     try:
-        record = _train(arm, key, place, judge, events)
+        record = _train(arm, key, place, judge, events, snapshots)
     except Diverged as error:
         record = RunRecord(key, "diverged", error=str(error), environment=environment())
     except (UserError, StoreError):
         raise
+    except RunError as error:
+        record = RunRecord(key, "failed", error=str(error), environment=environment())
     except (AblabError, RuntimeError, ValueError, OSError, MemoryError) as error:
         record = RunRecord(key, "failed", error=f"{type(error).__name__}: {error}", environment=environment())
     write_record(folder, record)
+    if record.status != "failed":
+        snapshots.delete()
     return record
 
 
-def _train(arm: Arm, key: RunKey, place: Path, judge: Judge, events: Events) -> RunRecord:
+def _train(arm: Arm, key: RunKey, place: Path, judge: Judge, events: Events, snapshots: Snapshots) -> RunRecord:
     start = time.perf_counter()
     task: Task = registry.task(arm.recipe.task)[1](arm.recipe)
     torch.set_num_threads(arm.recipe.train.threads)
@@ -76,6 +85,7 @@ def _train(arm: Arm, key: RunKey, place: Path, judge: Judge, events: Events) -> 
         events=events,
         metric=judge.metric,
         direction=judge.direction,
+        snapshots=snapshots,
     )
     items = evaluate(task, fitted.model, splits.validation, arm.recipe, events=events)
     meter = task.meter()
@@ -86,7 +96,8 @@ def _train(arm: Arm, key: RunKey, place: Path, judge: Judge, events: Events) -> 
     checkpoint.save_weights(place / "weights.safetensors", fitted.model)
     cost |= {
         "train_seconds": fitted.seconds,
-        "run_seconds": time.perf_counter() - start,
+        "images_per_second": fitted.images_per_second,
+        "run_seconds": time.perf_counter() - start + fitted.earlier_seconds,
         "peak_memory_mb": peak_memory_mb(),
     }
     return RunRecord(
@@ -98,7 +109,7 @@ def _train(arm: Arm, key: RunKey, place: Path, judge: Judge, events: Events) -> 
         edits=report,
         batch_hash=fitted.batch_hash,
         environment=environment() | fitted.environment,
-        notes=splits.notes,
+        notes=(*splits.notes, *fitted.notes),
     )
 
 

@@ -17,6 +17,9 @@ from typing import Any
 from ablab.engine.events import Display, Sender, replay
 from ablab.errors import AblabError
 
+KILLED = "its process was killed"
+REMEDY = "lower train.batch and raise train.accumulate by as much, or run fewer at a time with --jobs"
+
 
 @dataclass(frozen=True)
 class Job:
@@ -33,7 +36,7 @@ class _Running:
     process: BaseProcess
     connection: Connection
     row: Display
-    error: str = "its process was killed"
+    error: str = KILLED
 
 
 def execute(
@@ -88,7 +91,9 @@ def _listen(running: Sequence[_Running]) -> list[_Running]:
             each.process.join()
             each.row.close()
             each.connection.close()
-            if each.error and each.process.exitcode not in (0, None):
+            if each.error == KILLED and each.process.exitcode == -signal.SIGKILL:
+                each.error = "killed, perhaps out of memory: " + REMEDY
+            elif each.error and each.process.exitcode not in (0, None):
                 each.error += f" (exit code {each.process.exitcode})"
             ended.append(each)
             continue

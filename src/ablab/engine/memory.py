@@ -1,0 +1,39 @@
+"""Out of memory, in words that help."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+from ablab.errors import AblabError, RunError
+from ablab.recipe import TrainRecipe
+
+SIGNS = ("not enough memory", "can't allocate memory", "Cannot allocate memory", "out of memory", "Insufficient memory")
+LOST_WORKER = ("killed by signal", "exited unexpectedly")  # torch's words for a loader process that died
+
+
+@contextmanager
+def explained(train: TrainRecipe) -> Iterator[None]:
+    """Raise RunError, which says what to lower, where memory runs out inside. Other errors come through."""
+    try:
+        yield
+    except AblabError:
+        raise
+    except Exception as error:
+        said = str(error)
+        size = f"batches of {train.batch} images of {train.image_size[0]} x {train.image_size[1]}"
+        if "DataLoader worker" in said and any(sign in said for sign in LOST_WORKER):
+            raise RunError(
+                f"a loader process was killed, perhaps out of memory, with {train.workers} of them and {size}: lower "
+                "train.workers or train.cache_gb"
+            ) from error
+        memory = isinstance(error, torch.OutOfMemoryError | MemoryError)
+        if memory or any(sign in said for sign in SIGNS):
+            first = said.strip().splitlines()[0] if said.strip() else type(error).__name__
+            raise RunError(
+                f"out of memory with {size}: lower train.batch and raise train.accumulate by as much (the same step in "
+                f"smaller pieces), or lower train.image_size ({first})"
+            ) from error
+        raise

@@ -1,0 +1,192 @@
+"""One training's state: what a step moves, and what a snapshot must hold for the next step to be the same."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from torch import Tensor, nn
+
+from ablab.contracts import Batch, Splits, Step, Task
+from ablab.engine import checkpoint, optim
+from ablab.engine.best import Best, quality
+from ablab.engine.ema import EMA
+from ablab.engine.freezing import Freezing
+from ablab.engine.ledger import Ledger, Row
+from ablab.engine.loading import BatchHash, KeyedSampler
+from ablab.engine.precision import choose
+from ablab.engine.schedule import factor
+from ablab.engine.stopping import Stopping
+from ablab.measure.seeding import reseed
+from ablab.recipe import Recipe
+from ablab.streams import Key
+
+CUDA_READ_EVERY = 10  # steps between two readings of the loss from a card
+
+
+class Training:
+    """Network, optimizer, average and counters; `done` counts optimizer steps."""
+
+    def __init__(
+        self, task: Task, model: nn.Module, splits: Splits, recipe: Recipe, key: Key, metric: str, direction: str
+    ) -> None:
+        train = recipe.train
+        self.task, self.recipe, self.key, self.metric, self.direction = task, recipe, key, metric, direction
+        self.precision = choose(train)
+        self.model = self.precision.place(model)
+        self.sampler = KeyedSampler(len(splits.train), key, train.batch, train.epochs, splits.sampling)
+        sizes, count = self.sampler.sizes, train.accumulate
+        self.groups = [sizes[at : at + count] for at in range(0, len(sizes), count)]  # batch sizes of an epoch's steps
+        self.steps = train.epochs * len(self.groups)
+        self.optimizer = optim.optimizer(self.model, recipe.optimizer)  # holds what is frozen too, see Freezing
+        self.freezing = Freezing(self.model, train.freeze, train.unfreeze)
+        self.ema = EMA(self.model, train.ema.decay, train.ema.tau) if train.ema else None
+        self.ledger = Ledger(len(self.groups), CUDA_READ_EVERY if self.precision.cuda else 1)
+        self.hash = BatchHash()
+        self.best = Best() if train.checkpoint == "best_ema" else None
+        self.stopping = Stopping(train.early_stopping, metric, direction) if train.early_stopping else None
+        self.curves: list[Row] = []
+        self.done, self.rate, self.spent = 0, 0.0, 0.0  # steps; the last one's learning rate; seconds in this epoch
+        self._clock = time.perf_counter()
+
+    @property
+    def epochs(self) -> int:
+        """Epochs whose row is written."""
+        return len(self.curves)
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing is left to do."""
+        return self.epochs == self.recipe.train.epochs or bool(self.stopping and self.stopping.reason)
+
+    def place(self) -> tuple[int, int]:
+        """Steps that are done in the epoch under way, and batches in all."""
+        inside = self.done - self.epochs * len(self.groups)
+        return inside, self.epochs * len(self.sampler.sizes) + inside * self.recipe.train.accumulate
+
+    def epoch(self, stream: Iterator[Batch]) -> Iterator[Row]:
+        """What is left of an epoch: yields after each step what is worth seeing; then its row stands in `curves`.
+
+        The row's `lr` is the last step's, `images_per_second` is of the whole loop.
+        """
+        number = self.epochs + 1
+        self.freezing.enter(number)
+        self.freezing.train()
+        self._clock = time.perf_counter() - self.spent
+        for at in range(self.place()[0], len(self.groups)):
+            self.step(stream, self.groups[at])
+            self.spent = time.perf_counter() - self._clock
+            speed = sum(map(sum, self.groups[: at + 1])) / self.spent
+            yield {"epoch": number, "loss": self.ledger.latest.get("loss", float("nan")), "images/s": speed}
+        means, images = self.ledger.close(), sum(self.sampler.sizes)
+        seconds, self.spent = time.perf_counter() - self._clock, 0.0
+        times = {"seconds": seconds, "images_per_second": images / seconds}
+        self.curves.append({"epoch": number, "lr": self.rate, **means, **times})
+
+    def step(self, stream: Iterator[Batch], sizes: Sequence[int]) -> None:
+        """One optimizer step on the mean gradient over the samples of the next `len(sizes)` batches."""
+        self.rate = self.recipe.optimizer.lr * factor(self.done, self.steps, self.recipe.schedule)
+        optim.set_rate(self.optimizer, self.rate)
+        self.optimizer.zero_grad()
+        first = self.place()[1]
+        results = []
+        for number, size in enumerate(sizes):
+            batch = next(stream)
+            self.hash.update(batch)
+            results.append(self.backward(self.precision.to_device(batch), first + number, size / sum(sizes)))
+        norm = optim.clip(self.optimizer, self.recipe.train.clip_norm, self.recipe.train.clip_value)
+        self.ledger.add(self.done, total(results), norm)
+        self.optimizer.step()
+        if self.ema:
+            self.ema.update()
+        self.done += 1
+
+    def backward(self, batch: Batch, number: int, weight: float) -> Step:
+        """Add `weight` times one batch's gradient; what the network draws (dropout) depends on key and number alone.
+
+        Returns the step with that weight on all of its values, detached.
+        """
+        reseed("step", *self.key, number)
+        with self.precision.autocast():
+            result = self.task.step(self.model, batch)
+        loss = result.loss * weight if weight != 1 else result.loss
+        loss.backward()  # type: ignore[no-untyped-call]
+        return Step(loss.detach(), {name: part * weight for name, part in result.parts.items()})
+
+    def judge(self, scores: Mapping[str, float]) -> None:
+        """Take a validation of the epoch that ended last: into its row, to the best epoch and to early stopping."""
+        self.curves[-1] |= {f"validation/{name}": value for name, value in scores.items()}
+        if self.best and self.ema:
+            value = quality(scores, self.metric, self.direction, "train.checkpoint")
+            self.best.offer(self.epochs, value, self.ema.model)
+        if self.stopping and self.epochs < self.recipe.train.epochs:
+            self.stopping.watch(self.epochs, quality(scores, self.metric, self.direction, "train.early_stopping"))
+
+    def chosen(self) -> nn.Module:
+        """The network with the weights that the checkpoint rule names, buffers included, in eval mode."""
+        if self.best:
+            self.model.load_state_dict(self.best.weights)
+        elif self.ema and self.recipe.train.checkpoint == "last_ema":
+            self.model.load_state_dict(self.ema.model.state_dict())
+        self.freezing.end()
+        return self.model.eval()
+
+    def about(self) -> dict[str, Any]:
+        """Under what a snapshot can be gone on from to the same bits, besides the recipe."""
+        conditions = {"format": 1, "key": self.key, "metric": self.metric, "direction": self.direction}
+        return {**conditions, **self.precision.describe()}
+
+    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """All that the next step depends on: tensors, and the rest as JSON."""
+        tensors = _prefixed("model", self.model.state_dict())
+        tensors |= _prefixed("optimizer", optim.state(self.optimizer, self.model))
+        plain: dict[str, Any] = {"done": self.done, "spent": self.spent, "rate": self.rate, "curves": self.curves}
+        plain |= {"ledger": self.ledger.state(), "hash": self.hash.state}
+        if self.ema:
+            tensors |= _prefixed("ema", self.ema.model.state_dict())
+            plain["ema"] = self.ema.step
+        if self.best:
+            tensors |= _prefixed("best", self.best.weights)
+            plain["best"] = self.best.state()
+        if self.stopping:
+            plain["stopping"] = self.stopping.state()
+        return tensors, plain
+
+    def restore(self, tensors: Mapping[str, Tensor], plain: Mapping[str, Any]) -> None:
+        """Stand where `state` was taken. Raises ConfigError, before anything is changed, where it does not fit."""
+        checkpoint.check(self.model, _part("model", tensors), "the snapshot")
+        if self.ema:
+            checkpoint.check(self.ema.model, _part("ema", tensors), "the snapshot's average")
+        optim.restore(self.optimizer, self.model, _part("optimizer", tensors))
+        self.model.load_state_dict(_part("model", tensors))
+        if self.ema:
+            self.ema.model.load_state_dict(_part("ema", tensors))
+            self.ema.step = plain["ema"]
+        if self.best:
+            device = self.precision.device
+            weights = {name: value.to(device, copy=True) for name, value in _part("best", tensors).items()}
+            self.best.restore(plain["best"], weights)
+        if self.stopping:
+            self.stopping.restore(plain["stopping"])
+        self.ledger.restore(plain["ledger"])
+        self.hash = BatchHash(plain["hash"])
+        self.curves = list(plain["curves"])
+        self.done, self.spent, self.rate = plain["done"], plain["spent"], plain["rate"]
+        self.sampler.start = self.place()[1]
+
+
+def total(results: Sequence[Step]) -> Step:
+    """The steps of a group as one: their values were weighted already."""
+    if len(results) == 1:
+        return results[0]
+    parts = {name: sum((result.parts[name] for result in results[1:]), part) for name, part in results[0].parts.items()}
+    return Step(sum((result.loss for result in results[1:]), results[0].loss), parts)
+
+
+def _prefixed(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {f"{prefix}/{name}": tensor for name, tensor in tensors.items()}
+
+
+def _part(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name.removeprefix(f"{prefix}/"): t for name, t in tensors.items() if name.startswith(f"{prefix}/")}
