@@ -3,7 +3,7 @@
 Keys in use:
 
     order           ("order", study, seed, epoch)
-    augmentation    ("augment", study, seed, epoch, sample id)
+    augmentation    ("augment", study, seed, epoch, sample id, name of the augmentation)
     initialisation  ("init", study, seed, site name)      through `torch_seed`
     training step   ("step", study, seed, step)           through `torch_seed`
 
@@ -20,10 +20,12 @@ import numpy as np
 
 Key = tuple[str | int, ...]
 
+_plain = json.JSONEncoder(separators=(",", ":")).encode  # json.dumps would make an encoder for each draw
+
 
 def digest(*key: str | int) -> bytes:
     """The SHA-256 of a key; distinct keys give distinct bytes because the parts are quoted."""
-    return hashlib.sha256(json.dumps(key, separators=(",", ":")).encode()).digest()
+    return hashlib.sha256(_plain(key).encode()).digest()
 
 
 def stream(*key: str | int) -> np.random.Generator:

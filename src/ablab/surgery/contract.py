@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ablab.errors import ConfigError, ContractError, suggest
 from ablab.measure.seeding import forked
 from ablab.registry import Entry
-from ablab.surgery import loss_promises, map_promises
+from ablab.surgery import loss_promises, map_promises, sampler_promises
 from ablab.surgery.liveness import every_argument_counts
 from ablab.surgery.specimen import Specimen, specimen
 
@@ -29,6 +29,11 @@ PROMISES: dict[str, tuple[Promise, ...]] = {
         loss_promises.no_box_stays_in_the_graph,
     ),
     "class_loss": (loss_promises.one_loss_a_logit, loss_promises.finite_far_out),
+    "sampler": (
+        sampler_promises.indices_in_range,
+        sampler_promises.every_epoch_as_long_as_declared,
+        sampler_promises.equal_generators_draw_alike,
+    ),
 }
 
 

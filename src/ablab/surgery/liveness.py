@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from ablab.errors import ContractError
 from ablab.measure.seeding import forked
+from ablab.surgery import sampler_promises
 from ablab.surgery.loss_promises import boxes
 from ablab.surgery.specimen import CHANNELS, Specimen, draw
 
@@ -65,6 +66,8 @@ def _others(value: Any) -> list[Any]:
 def _evidence(part: Specimen, args: dict[str, Any]) -> list[Tensor]:
     """All that a part shows: its outputs in training and evaluation, the gradient, and the state after training."""
     module = part.build(**args)
+    if part.entry.slot == "sampler":
+        return [torch.from_numpy(sampler_promises.epoch(module))]
     inputs, targets = _inputs(part.entry.slot)
     inputs.requires_grad_()
     shown: list[Tensor] = []

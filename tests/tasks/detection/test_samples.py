@@ -5,8 +5,7 @@ import numpy as np
 import pytest
 
 from ablab.errors import DataError
-from ablab.tasks.detection import samples as module
-from ablab.tasks.detection.augment.letterbox import letterbox
+from ablab.tasks.detection.augment.letterbox import STRIDE, letterbox
 from ablab.tasks.detection.boxes import Annotation
 from ablab.tasks.detection.recipe import AugmentRecipe
 from ablab.tasks.detection.samples import DetectionSamples, read_sample
@@ -39,30 +38,6 @@ def test_without_augmentation_a_sample_is_a_letterbox(annotations):
         np.testing.assert_array_equal(sample.truth.boxes, annotation.boxes)
         assert sample.size == (annotation.height, annotation.width)
         assert sample.id == sample.truth.image == annotation.id
-
-
-@pytest.mark.parametrize("augment", [None, AugmentRecipe(degrees=10)])
-def test_the_cache_changes_no_byte(annotations, augment, monkeypatch):
-    cached = DetectionSamples(annotations, (64, 96), augment, ("study", 1))
-    first = [cached[3, index] for index in range(4)]
-    again = [cached[3, index] for index in range(4)]
-    monkeypatch.setattr(module, "CACHE_BYTES", 0)
-    fresh = DetectionSamples(annotations, (64, 96), augment, ("study", 1))
-    decoded = [fresh[3, index] for index in range(4)]
-    for one, two, three in zip(first, again, decoded, strict=True):
-        assert one.image.tobytes() == two.image.tobytes() == three.image.tobytes()
-        np.testing.assert_array_equal(one.boxes, three.boxes)
-    assert not fresh._cache
-
-
-def test_images_are_decoded_once(annotations, monkeypatch):
-    reads = []
-    monkeypatch.setattr(module, "read_image", lambda path, read=module.read_image: reads.append(path) or read(path))
-    samples = DetectionSamples(annotations, (64, 96), AugmentRecipe(mosaic=1), ("study", 1))
-    for epoch in range(5):
-        for index in range(4):
-            samples[epoch, index]
-    assert sorted(reads) == [a.path for a in annotations]
 
 
 def test_writing_into_a_sample_leaves_the_next_alone(annotations):
@@ -99,3 +74,54 @@ def test_a_copy_in_another_process_gives_the_same(annotations):
     samples = DetectionSamples(annotations, (64, 96), AugmentRecipe(), ("study", 1))
     there = pickle.loads(pickle.dumps(samples))  # noqa: S301 - what a loader does with its data set
     assert there[2, 1].image.tobytes() == samples[2, 1].image.tobytes()
+
+
+def test_mosaics_end_with_their_share_of_epochs(annotations):
+    """Of five epochs the first 60%; from then on, a sample is what it would be without mosaics."""
+    mosaics, none = AugmentRecipe(mosaic=1, mosaic_epochs=0.6), AugmentRecipe(mosaic=0)
+    ending = DetectionSamples(annotations, (64, 96), mosaics, ("study", 1), epochs=5)
+    always = DetectionSamples(annotations, (64, 96), AugmentRecipe(mosaic=1), ("study", 1), epochs=5)
+    never = DetectionSamples(annotations, (64, 96), none, ("study", 1), epochs=5)
+    for epoch in range(5):
+        like, unlike = (always, never) if epoch < 3 else (never, always)
+        assert ending[epoch, 1].image.tobytes() == like[epoch, 1].image.tobytes()
+        assert ending[epoch, 1].image.tobytes() != unlike[epoch, 1].image.tobytes()
+
+
+def test_multi_scale_asks_for_whole_strides_within_its_range(annotations):
+    samples = DetectionSamples(annotations, (256, 320), AugmentRecipe(mosaic=0, multi_scale=0.5), ("study", 1))
+    sides = {samples[epoch, 0].batch_sides for epoch in range(60)}
+    assert sides == {samples[epoch, 0].batch_sides for epoch in range(60)}
+    heights, widths = ({side[axis] for side in sides} for axis in (0, 1))
+    assert heights == set(range(128, 385, 32))
+    assert widths == set(range(160, 481, 32))
+    assert all(abs(h / 256 - w / 320) <= 16 / 256 + 16 / 320 for h, w in sides)  # one factor, rounded twice
+    assert DetectionSamples(annotations, (256, 320), AugmentRecipe(), ("study", 1))[0, 0].batch_sides is None
+
+
+def test_multi_scale_moves_no_other_draw(annotations):
+    one, two = (
+        DetectionSamples(annotations, (64, 96), AugmentRecipe(multi_scale=scale), ("study", 1)) for scale in (0, 0.5)
+    )
+    for index in range(4):
+        assert one[0, index].image.tobytes() == two[0, index].image.tobytes()
+
+
+def test_a_rectangle_is_the_letterbox_less_whole_strides_of_grey(annotations):
+    whole = DetectionSamples(annotations, (256, 320))
+    cut = DetectionSamples(annotations, (256, 320), rectangular=True)
+    assert whole.shapes is None
+    # 48 x 80 -> 192 x 320: 32 rows of grey above and below; 200 x 100 -> 256 x 128: 96 columns at either side;
+    # 64 x 64 -> 256 x 256: 32 columns; 90 x 150 -> 192 x 320: 32 rows.
+    assert cut.shapes == ((192, 320), (256, 128), (256, 256), (192, 320))
+    for index, (height, width) in enumerate(cut.shapes):
+        large, small = whole[0, index], cut[0, index]
+        top, left = (256 - height) // 2, (320 - width) // 2
+        np.testing.assert_array_equal(small.image, large.image[top : top + height, left : left + width])
+        np.testing.assert_allclose(small.boxes + np.array([left, top, left, top]), large.boxes)
+        assert (top % STRIDE, left % STRIDE) == (0, 0)  # every cell stays where it was
+        assert small.scale == large.scale
+
+
+def test_training_is_never_rectangular(annotations):
+    assert DetectionSamples(annotations, (256, 320), AugmentRecipe(), ("study", 1), rectangular=True).shapes is None

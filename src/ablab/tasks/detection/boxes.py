@@ -74,7 +74,7 @@ class Sample:
 
     image (H, W, 3) uint8 RGB; boxes (N, 4) in its pixels; labels (N,). `scale` and `shift` (x, y) take the annotation's
     pixels to this image's: x' = x * scale + shift; they mean nothing after augmentation. `truth` is in the annotation's
-    own pixels.
+    own pixels. `batch_sides` is the (H, W) that this sample wants for the batch that it is the first of (multi-scale).
     """
 
     id: str
@@ -85,6 +85,7 @@ class Sample:
     size: tuple[int, int] = (0, 0)  # (H, W) of the annotated image
     scale: float = 1.0
     shift: tuple[float, float] = field(default=(0.0, 0.0))
+    batch_sides: tuple[int, int] | None = None
 
 
 def area(boxes: np.ndarray) -> np.ndarray:

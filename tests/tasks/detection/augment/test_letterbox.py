@@ -4,7 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from painting import centre, centroid, extent, painted, sample, scenes, sizes
 
-from ablab.tasks.detection.augment.letterbox import GREY, fit, letterbox
+from ablab.tasks.detection.augment.letterbox import GREY, STRIDE, fit, fitting, letterbox, rectangle
+from ablab.tasks.detection.model import STRIDES
 
 
 def test_hand_computed():
@@ -61,3 +62,22 @@ def test_the_input_is_left_alone(size):
     out.boxes[:] = 7
     assert scene.image.max() == 255
     np.testing.assert_array_equal(scene.boxes, [[4, 6, 10, 12]])
+
+
+def test_the_stride_is_the_coarsest_of_the_network():
+    assert max(STRIDES) == STRIDE
+
+
+@settings(max_examples=200)
+@given(st.integers(1, 500), st.integers(1, 500), st.tuples(st.integers(1, 12), st.integers(1, 12)))
+def test_fitting_says_what_fit_does_and_a_rectangle_holds_it(height, width, strides):
+    size = (strides[0] * STRIDE, strides[1] * STRIDE)
+    out = fit(sample(np.zeros((height, width, 3), np.uint8), []), size)
+    scale, sides = fitting(height, width, size)
+    assert (out.scale, out.image.shape[:2]) == (scale, sides)
+    held = rectangle(height, width, size)
+    for side, inner, whole in zip(held, sides, size, strict=True):
+        assert inner <= side <= whole
+        assert side % STRIDE == 0
+        assert side - inner < 2 * STRIDE + 1  # less than a stride of grey at either side, the odd pixel aside
+        assert (whole - inner) // 2 % STRIDE == (side - inner) // 2

@@ -14,20 +14,23 @@ from ablab.tasks.detection.recipe import AugmentRecipe
 
 
 def affine(sample: Sample, size: tuple[int, int], settings: AugmentRecipe, rng: np.random.Generator) -> Sample:
-    """Warp about the image's centre, which goes to the centre of `size` (H, W), the size that comes out.
-
-    A box becomes the box around its four warped corners, cut at the border; boxes of which too little is left are
-    dropped (`visible`).
-    """
+    """Warp about the image's centre, which goes to the centre of `size` (H, W), the size that comes out."""
     turn, zoom, shear_x, shear_y, *shift = rng.uniform(-1, 1, 6)
-    height, width = sample.image.shape[:2]
-    centre = np.array([width, height]) / 2
     angle = np.radians(settings.degrees * turn)
     rotation = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     slant = np.tan(np.radians(settings.shear * np.array([shear_x, shear_y])))
     linear = np.array([[1, slant[0]], [slant[1], 1]]) @ rotation * (1 + settings.scale * zoom)
-    target = np.array(size[::-1]) * (0.5 + settings.translate * np.array(shift))
-    offset = target - linear @ centre
+    return warp(sample, size, linear, settings.translate * np.array(shift))
+
+
+def warp(sample: Sample, size: tuple[int, int], linear: np.ndarray, shift: np.ndarray) -> Sample:
+    """Turn an image by `linear` (2, 2) about its centre, which goes to the centre of `size` (H, W).
+
+    `shift` (x, y) moves it on, in shares of `size`. A box becomes the box around its four warped corners, cut at the
+    border; boxes of which too little is left are dropped (`visible`). What was not in the image is grey.
+    """
+    height, width = sample.image.shape[:2]
+    offset = np.array(size[::-1]) * (0.5 + shift) - linear @ np.array([width, height]) / 2
     if size == (height, width) and np.allclose(linear, np.eye(2)) and np.allclose(offset, 0):
         return sample
     # Boxes are measured from pixel edges, OpenCV's indices from pixel centres: half a pixel in, half a pixel out.

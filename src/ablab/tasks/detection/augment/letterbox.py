@@ -10,6 +10,13 @@ import numpy as np
 from ablab.tasks.detection.boxes import Sample, clip
 
 GREY = 114  # what fills the empty parts of an image, as in YOLOv5
+STRIDE = 32  # pixels: the coarsest cell of a detector; sides come in whole strides
+
+
+def fitting(height: int, width: int, size: tuple[int, int]) -> tuple[float, tuple[int, int]]:
+    """The scale by which an image fits into `size` (H, W), and the (h, w) that come out, each a pixel at least."""
+    scale = min(size[0] / height, size[1] / width)
+    return scale, (max(round(height * scale), 1), max(round(width * scale), 1))
 
 
 def fit(sample: Sample, size: tuple[int, int]) -> Sample:
@@ -18,12 +25,11 @@ def fit(sample: Sample, size: tuple[int, int]) -> Sample:
     The sides are rounded to whole pixels, but the scale is not: x' = x * scale holds for every pixel on both axes.
     """
     height, width = sample.image.shape[:2]
-    scale = min(size[0] / height, size[1] / width)
+    scale, sides = fitting(height, width, size)
     if scale == 1:
         return sample
-    sides = round(width * scale), round(height * scale)
     # With dsize given, OpenCV would stretch by the rounded sides; only an extreme strip, rounded to none, needs it.
-    dsize = None if min(sides) else (max(sides[0], 1), max(sides[1], 1))
+    dsize = None if round(min(height, width) * scale) else sides[::-1]
     method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
     image = cv2.resize(sample.image, dsize, fx=scale, fy=scale, interpolation=method)
     x, y = sample.shift
@@ -41,3 +47,14 @@ def letterbox(sample: Sample, size: tuple[int, int]) -> Sample:
     image[top : top + height, left : left + width] = fitted.image
     boxes = clip(fitted.boxes + np.array([left, top, left, top]), *size)
     return replace(fitted, image=image, boxes=boxes, shift=(fitted.shift[0] + left, fitted.shift[1] + top))
+
+
+def rectangle(height: int, width: int, size: tuple[int, int]) -> tuple[int, int]:
+    """The (H, W) that is left of `size` once whole strides of a letterbox's grey are cut off at both sides.
+
+    Because they are whole strides at both sides, the image keeps its place in every grid of cells, and the network
+    sees the same cells as before.
+    """
+    _, fitted = fitting(height, width, size)
+    spare = [(side - inner) // 2 // STRIDE for side, inner in zip(size, fitted, strict=True)]
+    return size[0] - 2 * STRIDE * spare[0], size[1] - 2 * STRIDE * spare[1]

@@ -1,4 +1,4 @@
-"""The order of the augmentations: mosaic or letterbox, affine, colour, flip."""
+"""The order of the augmentations."""
 
 from __future__ import annotations
 
@@ -7,35 +7,68 @@ from collections.abc import Callable
 import numpy as np
 
 from ablab.tasks.detection.augment.affine import affine
+from ablab.tasks.detection.augment.blur import blur
+from ablab.tasks.detection.augment.crop import crop
+from ablab.tasks.detection.augment.cutmix import cutmix
+from ablab.tasks.detection.augment.erase import erase
 from ablab.tasks.detection.augment.flip import flip
 from ablab.tasks.detection.augment.hsv import hsv
 from ablab.tasks.detection.augment.letterbox import letterbox
+from ablab.tasks.detection.augment.mixup import mixup
 from ablab.tasks.detection.augment.mosaic import mosaic
+from ablab.tasks.detection.augment.noise import noise
+from ablab.tasks.detection.augment.randaugment import randaugment
 from ablab.tasks.detection.boxes import Sample
 from ablab.tasks.detection.recipe import AugmentRecipe
 
+Load = Callable[[int], Sample]
+Draws = Callable[[str], np.random.Generator]
 
-def augment(
-    load: Callable[[int], Sample],
-    count: int,
-    index: int,
-    size: tuple[int, int],
-    settings: AugmentRecipe,
-    rng: np.random.Generator,
-) -> Sample:
+
+def augment(load: Load, count: int, index: int, size: tuple[int, int], settings: AugmentRecipe, draws: Draws) -> Sample:
     """Sample `index` of the `count` that `load` knows, augmented to `size` (H, W).
 
-    The mosaic is laid on a canvas of twice the size, of which the affine step cuts the middle, so that objects keep
-    their scale (as in YOLOv5). Its three partners come from `rng` too: the result depends on nothing else.
+    `draws` gives each augmentation a stream of its own by name, so that none moves the draws of another. Partners are
+    drawn too: the result depends on nothing else.
     """
-    luck = rng.random()
-    partners = rng.integers(0, count, 3)
-    if luck < settings.mosaic:
-        four = [load(index), *(load(int(partner)) for partner in partners)]
-        sample = mosaic(four, (2 * size[0], 2 * size[1]), rng)
-    else:
-        rng.random(2)  # the mosaic's joint, so that what follows does not depend on `luck`
-        sample = letterbox(load(index), size)
-    sample = affine(sample, size, settings, rng)
-    sample = hsv(sample, settings, rng)
-    return flip(sample, settings.flip, rng)
+    rng = draws("mosaic")
+    tiled = rng.random() < settings.mosaic
+    sample = _canvas(load, count, index, size, tiled, rng)
+    second = _partner(settings, draws) if count > 1 else None
+    if second:
+        mix, rng = second
+        other = (index + 1 + int(rng.integers(count - 1))) % count
+        sample = mix(sample, _canvas(load, count, other, size, tiled, rng), rng)
+    if settings.crop:
+        sample = crop(sample, settings.crop, draws("crop"))
+    sample = affine(sample, size, settings, draws("affine"))
+    sample = hsv(sample, settings, draws("hsv"))
+    if settings.randaugment:
+        sample = randaugment(sample, settings.randaugment, settings.magnitude, draws("randaugment"))
+    if settings.blur:
+        sample = blur(sample, settings.blur, draws("blur"))
+    if settings.noise:
+        sample = noise(sample, settings.noise, draws("noise"))
+    sample = flip(sample, settings.flip, draws("flip"))
+    return erase(sample, settings.erase, draws("erase")) if settings.erase else sample
+
+
+def _canvas(load: Load, count: int, index: int, size: tuple[int, int], tiled: bool, rng: np.random.Generator) -> Sample:
+    """A letterbox, or a mosaic with three partners on a canvas of twice the size.
+
+    The affine step cuts the middle out of that canvas, so that objects keep their scale (as in YOLOv5).
+    """
+    if not tiled:
+        return letterbox(load(index), size)
+    four = [load(index), *(load(int(partner)) for partner in rng.integers(0, count, 3))]
+    return mosaic(four, (2 * size[0], 2 * size[1]), rng)
+
+
+def _partner(
+    settings: AugmentRecipe, draws: Draws
+) -> tuple[Callable[[Sample, Sample, np.random.Generator], Sample], np.random.Generator] | None:
+    """Which of mixup and cutmix it is, if any, and its stream; mixup comes first."""
+    for name, probability, mix in (("mixup", settings.mixup, mixup), ("cutmix", settings.cutmix, cutmix)):
+        if probability and (rng := draws(name)).random() < probability:
+            return mix, rng
+    return None
