@@ -34,7 +34,7 @@ from ablab.tasks.detection.samples import DetectionSamples, decode
 
 
 class Detection:
-    """A detector's training, bound to a recipe. `facts` holds the class names and the anchors (pixels)."""
+    """A detector's training, bound to a recipe. `facts` holds the class names and, for an anchor head, the anchors."""
 
     def __init__(self, recipe: DetectionRecipe, facts: dict[str, Any] | None = None) -> None:
         check_size(recipe.train.image_size)
@@ -50,13 +50,16 @@ class Detection:
     def _facts(self) -> dict[str, Any]:
         if self._given is not None:
             return self._given
+        classes = list(self.dataset.classes)
+        if self.recipe.model.head == "anchor-free":
+            return {"classes": classes, "note": "no anchors: the head is anchor-free"}
         # Drawn from one stream for all arms and seeds: an anchor is data, not luck.
         rng = stream("anchors", fingerprint(self.recipe.data.model_dump(exclude={"path", "sampler"})))
         chosen, note = fitting.choose(self.recipe.anchors, self._sizes(), rng)
-        return {"classes": list(self.dataset.classes), "anchors": chosen.round(2).tolist(), "note": note}
+        return {"classes": classes, "anchors": chosen.round(2).tolist(), "note": note}
 
     def facts(self) -> dict[str, Any]:
-        """Class names, anchors (3, 3, 2) in pixels, and a sentence about how they were chosen."""
+        """Class names, anchors (3, 3, 2) in pixels where the head has any, and a sentence about them."""
         return self._facts
 
     def _sizes(self) -> np.ndarray:
@@ -75,11 +78,19 @@ class Detection:
 
     @cached_property
     def _criterion(self) -> Criterion:
-        return Criterion.of(self.recipe.loss, torch.tensor(self._facts["anchors"]), STRIDES, len(self.classes))
+        free = self.recipe.model.head == "anchor-free"
+        return Criterion.of(
+            self.recipe.loss,
+            STRIDES,
+            len(self.classes),
+            anchors=None if free else torch.tensor(self._facts["anchors"]),
+            bins=self.recipe.model.bins if free else None,
+        )
 
     def build(self) -> nn.Module:
         """The baseline network, drawn from torch's current generator."""
-        return build_model(self.recipe.model, len(self.classes), np.array(self._facts["anchors"]))
+        free = self.recipe.model.head == "anchor-free"
+        return build_model(self.recipe.model, len(self.classes), None if free else np.array(self._facts["anchors"]))
 
     def data(self, key: Key) -> Splits:
         """The splits; training augments from streams that begin with `key`, (study, seed).
@@ -148,7 +159,8 @@ class Detection:
     def predict(self, model: nn.Module, batch: Batch) -> list[Detections]:
         """Detections in the pixels of each annotated image."""
         decode: Any = model.get_submodule("head").decode
-        found = postprocess(decode(model(batch["images"].float() / 255)), self.recipe.postprocess)
+        boxes, scores = decode(model(batch["images"].float() / 255))
+        found = postprocess(boxes, scores, self.recipe.postprocess)
         return [to_detections(f, *place) for f, place in zip(found, batch["placement"], strict=True)]
 
     def meter(self) -> DetectionMeter:
