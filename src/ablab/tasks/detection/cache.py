@@ -88,7 +88,7 @@ class Disk:
         except OSError:
             return False
         pixels, crc = whole[:-CRC], int.from_bytes(whole[-CRC:].tobytes(), "little")
-        if zlib.crc32(pixels) != crc:
+        if zlib.crc32(pixels.data) != crc:
             return False
         with suppress(OSError):
             os.utime(self.file)  # it was used just now
