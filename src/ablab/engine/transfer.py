@@ -104,7 +104,7 @@ def match(model: nn.Module, found: weights.Weights, rename: Mapping[str, str]) -
 
 
 def _from_the_data(model: nn.Module) -> set[str]:
-    """Names of buffers that a module declares as facts of the data set, such as anchors: a file must not replace them."""
+    """Names of buffers that a module declares to come from the data, such as anchors: a file must not replace them."""
     return {
         f"{name}.{buffer}" if name else buffer
         for name, module in model.named_modules()
@@ -147,10 +147,9 @@ def _hint(given: Shapes, own: Shapes, rename: Mapping[str, str], rows: Sequence[
         for head, tail in _splits(name):
             tails[tail, shape].append(head)
     votes: Counter[tuple[str, str]] = Counter()
-    for row in rows:
-        if row.fate == "not in the network":
-            pairs = ((head, tails[tail, row.shape]) for head, tail in _splits(row.name) if (tail, row.shape) in tails)
-            votes.update((head, new) for head, heads in list(pairs)[:1] for new in heads[:8])
+    for name in (row.name for row in rows if row.fate == "not in the network"):
+        known = [(head, tails[tail, given[name]]) for head, tail in _splits(name) if (tail, given[name]) in tails]
+        votes.update((head, new) for head, heads in known[:1] for new in heads[:8])
     now = sum(row.fate == "loaded" for row in rows)
     best, most = {}, now + max(len(given) // 10, 2) - 1
     for (old, new), _ in votes.most_common(5):

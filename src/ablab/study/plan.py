@@ -19,10 +19,10 @@ from ablab.engine.optim import optimizer
 from ablab.engine.precision import choose
 from ablab.errors import ConfigError, UserError, suggest
 from ablab.measure import flops, latency, parameters
-from ablab.records import EditReport
+from ablab.study.build import Made, build
 from ablab.study.design import Arm, arms
 from ablab.study.spec import Study
-from ablab.study.train import build, scores
+from ablab.study.train import scores
 from ablab.surgery import contract
 
 STARTUP_SECONDS = 4.0  # a forked process: the data set opened, the first batch, files written
@@ -35,8 +35,12 @@ class Built:
     arm: Arm
     task: Task
     splits: Splits
-    model: nn.Module
-    report: EditReport
+    made: Made
+
+    @property
+    def model(self) -> nn.Module:
+        """The network, operated on."""
+        return self.made.model
 
 
 def plan(study: Study, plugins: Sequence[Path], events: Events, jobs: int | None = None) -> dict[str, Any]:
@@ -89,9 +93,8 @@ def _build(made: Sequence[Arm], seed: int, events: Events) -> list[Built]:
         try:
             task: Task = registry.task(arm.recipe.task)[1](arm.recipe)
             splits = task.data((arm.stream, seed))
-            model, report = build(task, arm, seed)
+            built.append(Built(arm, task, splits, build(task, arm, seed)))
             _check_parts(arm)
-            built.append(Built(arm, task, splits, model, report))
         except UserError as error:
             if arm.kind == "baseline":
                 raise
@@ -148,8 +151,9 @@ def _row(built: Built, evaluation_seconds: float) -> dict[str, Any]:
         "flops": flops(built.model, example),
         "input_shape": list(example.shape),
         "output_shapes": _shapes(built.model, example),
-        "sites": built.report.sites,
-        "unreached": list(built.report.unreached),
+        "sites": built.made.report.sites,
+        "unreached": list(built.made.report.unreached),
+        "weights_loaded": built.made.weights_loaded,
         "steps": steps,
         "step_ms": step * 1000,
         "run_seconds": seconds,
@@ -193,10 +197,12 @@ def _step_seconds(built: Built) -> float:
 
 
 def _notes(built: Built) -> list[str]:
-    notes = []
-    if built.report.unreached:
-        count = len(built.report.unreached)
-        notes.append(f"{count} functional calls were not reached: {', '.join(built.report.unreached[:3])}")
+    notes = list(built.made.notes)
+    if built.made.transfer and built.arm.kind == "baseline":
+        notes.append(f"start: {built.made.transfer}")
+    if built.made.report.unreached:
+        count = len(built.made.report.unreached)
+        notes.append(f"{count} functional calls were not reached: {', '.join(built.made.report.unreached[:3])}")
     return notes
 
 

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 import ablab
-from ablab import registry, surgery
+from ablab import registry
 from ablab.config import parse
 from ablab.contracts import Items, Meter, SampleSet, Task
 from ablab.engine import checkpoint
@@ -22,20 +22,11 @@ from ablab.engine.fit import fit
 from ablab.engine.snapshot import Snapshots
 from ablab.errors import AblabError, Diverged, RunError, StoreError, UserError
 from ablab.measure import flops, parameters, peak_memory_mb
-from ablab.measure.seeding import forked
 from ablab.recipe import Edit, Recipe
-from ablab.records import EditReport, RunKey, RunRecord, read_items, read_json, write_items, write_json, write_record
+from ablab.records import RunKey, RunRecord, read_items, read_json, write_items, write_json, write_record
+from ablab.study.build import build, untaught
 from ablab.study.design import Arm
 from ablab.study.spec import Judge
-
-
-def build(task: Task, arm: Arm, seed: int) -> tuple[nn.Module, EditReport]:
-    """The baseline first, then the operation: weights that no edit touches are the baseline's to the bit (trap 15)."""
-    with forked("init", arm.stream, seed, "model"):
-        model = task.build()
-    if not arm.edits:
-        return model, EditReport()
-    return surgery.apply(model, arm.edits, example=task.example(), key=(arm.stream, seed))
 
 
 def train(arm: Arm, key: RunKey, folder: Path, judge: Judge, events: Events) -> RunRecord:
@@ -73,11 +64,13 @@ def _train(arm: Arm, key: RunKey, place: Path, judge: Judge, events: Events, sna
     task: Task = registry.task(arm.recipe.task)[1](arm.recipe)
     torch.set_num_threads(arm.recipe.train.threads)
     splits = task.data((arm.stream, key.seed))
-    model, report = build(task, arm, key.seed)
-    cost = {"parameters": float(parameters(model)), "flops": float(flops(model, task.example()))}
+    made = build(task, arm, key.seed)
+    for note in made.begin(place):
+        events.say(note)
+    cost = {"parameters": float(parameters(made.model)), "flops": float(flops(made.model, task.example()))}
     fitted = fit(
         task,
-        model,
+        made.model,
         splits,
         arm.recipe,
         key=(arm.stream, key.seed),
@@ -106,10 +99,11 @@ def _train(arm: Arm, key: RunKey, place: Path, judge: Judge, events: Events, sna
         scores={"validation": scores(meter, items, settings)},
         settings=settings,
         cost=cost,
-        edits=report,
+        edits=made.report,
         batch_hash=fitted.batch_hash,
+        weights_loaded=made.weights_loaded,
         environment=environment() | fitted.environment,
-        notes=(*splits.notes, *fitted.notes),
+        notes=(*splits.notes, *made.notes, *fitted.notes),
     )
 
 
@@ -153,8 +147,9 @@ def restore(place: Path, data: str | None = None) -> tuple[Task, nn.Module, Arm,
     if data:
         path = arm.recipe.data.model_copy(update={"path": data})
         arm = replace(arm, recipe=arm.recipe.model_copy(update={"data": path}))
-    task: Task = registry.task(arm.recipe.task)[1](arm.recipe, facts=run["facts"])
-    model, _ = build(task, arm, 0)
+    bare = replace(arm, recipe=untaught(arm.recipe))
+    task: Task = registry.task(arm.recipe.task)[1](bare.recipe, facts=run["facts"])
+    model = build(task, bare, 0).model
     checkpoint.load_weights(place / "weights.safetensors", model)
     return task, model.eval(), arm, run["settings"]
 

@@ -15,8 +15,7 @@ PROBE = (96, 160)  # pixels; odd numbers of cells at stride 32, which networks b
 class Foreign(nn.Module):
     """A network of another library as a backbone.  (B, 3, H, W) in 0..1 -> maps at strides 8, 16, 32
 
-    The network gets what it was made for: the image less `mean`, over `std`, a number a colour each. The maps leave
-    through `out.p3`, `out.p4`, `out.p5`: identities that give surgery a place to act, as in our own backbone.
+    The network gets what it was made for: the image less `mean`, over `std`, a number a colour each.
     """
 
     strides = STRIDES
@@ -38,11 +37,10 @@ class Foreign(nn.Module):
         self.register_buffer("mean", torch.tensor(mean).reshape(1, 3, 1, 1))
         self.register_buffer("std", torch.tensor(std).reshape(1, 3, 1, 1))
         self.net = net
-        self.out = nn.ModuleDict({"p3": nn.Identity(), "p4": nn.Identity(), "p5": nn.Identity()})
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         p3, p4, p5 = self.net((x - self.mean) / self.std)
-        return self.out["p3"](p3), self.out["p4"](p4), self.out["p5"](p5)
+        return p3, p4, p5
 
 
 def stride_of(shape: Sequence[int]) -> int | None:

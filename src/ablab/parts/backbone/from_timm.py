@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import timm
 import torch
@@ -46,10 +46,10 @@ class TimmBackbone(Foreign):
     def __init__(self, name: str, pretrained: bool | str = False) -> None:
         if not timm.is_model(name):
             raise UnknownName("timm network", name, timm.list_models(), "the backbone")
-        indices, channels, channels_last = taps(name)
+        tapped = taps(name)
         fetch = pretrained is True
         try:
-            net: Any = timm.create_model(name, pretrained=fetch, features_only=True, out_indices=indices)
+            net: Any = timm.create_model(name, pretrained=fetch, features_only=True, out_indices=tapped.indices)
         except Exception as error:
             if not fetch:
                 raise
@@ -59,12 +59,25 @@ class TimmBackbone(Foreign):
             ) from None
         if isinstance(pretrained, str):
             fill(net, _names(name), pretrained, f"timm's {name}")
+        for parameter in (p for n, p in net.named_parameters() if n in tapped.idle):
+            parameter.requires_grad_(False)
         config = net.pretrained_cfg
-        super().__init__(Channels(net) if channels_last else net, channels, config["mean"], config["std"], pretrained)
+        whole = Channels(net) if tapped.channels_last else net
+        super().__init__(whole, tapped.channels, config["mean"], config["std"], pretrained)
 
 
-def taps(name: str) -> tuple[tuple[int, ...], tuple[int, ...], bool]:
-    """Which of a network's maps are the last at strides 8, 16, 32; their channels; whether these stand last.
+class Taps(NamedTuple):
+    """Which of a network's maps are the last at strides 8, 16, 32; their channels, and whether these stand last; and
+    the parameters that only other maps depend on (HRNet's)."""
+
+    indices: tuple[int, ...]
+    channels: tuple[int, ...]
+    channels_last: bool
+    idle: frozenset[str]
+
+
+def taps(name: str) -> Taps:
+    """Where a network gives the three maps.
 
     Raises ConfigError, with names that do work, where one is missing or an image size is refused.
     """
@@ -79,10 +92,10 @@ def taps(name: str) -> tuple[tuple[int, ...], tuple[int, ...], bool]:
 
 
 @lru_cache(maxsize=64)
-def _taps(name: str) -> tuple[tuple[int, ...], tuple[int, ...], bool] | str:
+def _taps(name: str) -> Taps | str:
     """What `taps` says, measured on a network without numbers (torch's meta device); or why there is nothing to say."""
     try:
-        with torch.device("meta"), torch.no_grad():
+        with torch.device("meta"), torch.enable_grad():
             net: Any = timm.create_model(name, features_only=True).eval()
             maps = net(torch.empty(1, 3, *PROBE))
     except Exception as error:  # whatever a network does with a size that it was not made for
@@ -92,7 +105,13 @@ def _taps(name: str) -> tuple[tuple[int, ...], tuple[int, ...], bool] | str:
     chosen = last_at_each_stride(shapes)
     if len(chosen) < 3:
         return f"its maps have strides {', '.join(str(stride_of(shape) or '?') for shape in shapes)}"
-    return tuple(net.feature_info.out_indices[i] for i in chosen), tuple(shapes[i][1] for i in chosen), channels_last
+    sum(maps[i].sum() for i in chosen).backward()
+    return Taps(
+        indices=tuple(net.feature_info.out_indices[i] for i in chosen),
+        channels=tuple(shapes[i][1] for i in chosen),
+        channels_last=channels_last,
+        idle=frozenset(name for name, p in net.named_parameters() if p.grad is None),
+    )
 
 
 def _names(name: str) -> set[str]:
