@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,14 +39,14 @@ def read_truth(path: Path) -> Instances:
 
     Raises DataError, naming the file and the entry, where something is missing or does not fit.
     """
-    data = _load(path)
+    data = load_json(path)
     if not isinstance(data, dict):
         raise DataError(
-            f"{path}: expected COCO's instances, a mapping, got {_kind(data)}; is it the file of detections?"
+            f"{path}: expected COCO's instances, a mapping, got {kind_of(data)}; is it the file of detections?"
         )
-    images, categories, annotations = (_entries(data, key, path) for key in ("images", "categories", "annotations"))
-    image_ids = _ids(images, "images", path)
-    category_ids = _ids(categories, "categories", path)
+    images, categories, annotations = (entries_of(data, key, path) for key in ("images", "categories", "annotations"))
+    image_ids = sorted_ids(images, "images", path)
+    category_ids = sorted_ids(categories, "categories", path)
     if not category_ids:
         raise DataError(f"{path}: 'categories' is empty; a class is needed to evaluate")
     _column(categories, "name", "categories", path)
@@ -63,7 +63,7 @@ def read_truth(path: Path) -> Instances:
         )
         for i, rows in enumerate(_by_image(image, len(image_ids)))
     ]
-    return Instances(_unique(names, category_ids), category_ids, image_ids, truths)
+    return Instances(unique_names(names, category_ids), category_ids, image_ids, truths)
 
 
 def read_detections(path: Path, instances: Instances) -> list[Detections]:
@@ -72,9 +72,9 @@ def read_detections(path: Path, instances: Instances) -> list[Detections]:
     Raises DataError, naming the file and the entry, where something is missing, or speaks of an image or category that
     `instances` does not have.
     """
-    data = _load(path)
+    data = load_json(path)
     if not isinstance(data, list):
-        raise DataError(f"{path}: expected COCO's results, a list of detections, got {_kind(data)}; is it the truth?")
+        raise DataError(f"{path}: expected COCO's results, a list of detections, got {kind_of(data)}; is it the truth?")
     _check_mappings(data, "detections", path)
     image, label, boxes = _place(data, "detections", path, instances.image_ids, instances.category_ids)
     scores = _numbers(_column(data, "score", "detections", path), "score", "detections", path)
@@ -84,9 +84,10 @@ def read_detections(path: Path, instances: Instances) -> list[Detections]:
     ]
 
 
-def _load(path: Path) -> Any:
+def load_json(path: Path, hook: Callable[[dict[str, Any]], Any] | None = None) -> Any:
+    """What a JSON file holds; `hook` may put something in the place of each mapping. Raises DataError."""
     try:
-        return json.loads(path.read_bytes())
+        return json.loads(path.read_bytes(), object_hook=hook)
     except FileNotFoundError:
         near = suggest(path.name, [p.name for p in path.parent.glob("*.json")] if path.parent.is_dir() else [])
         raise DataError(f"no file {path}{near}") from None
@@ -96,15 +97,17 @@ def _load(path: Path) -> Any:
         raise DataError(f"{path} is not JSON: {error}") from None
 
 
-def _kind(value: Any) -> str:
+def kind_of(value: Any) -> str:
+    """What JSON calls a value, for messages."""
     return {dict: "a mapping", list: "a list", str: "a text", type(None): "null"}.get(type(value), "a number")
 
 
-def _entries(data: Mapping[str, Any], key: str, path: Path) -> list[dict[str, Any]]:
+def entries_of(data: Mapping[str, Any], key: str, path: Path) -> list[dict[str, Any]]:
+    """The list of mappings under a key; raises DataError where it is another thing."""
     if key not in data:
         raise DataError(f"{path}: the key '{key}' is missing{suggest(key, data)}")
     if not isinstance(data[key], list):
-        raise DataError(f"{path}: '{key}' should be a list, got {_kind(data[key])}")
+        raise DataError(f"{path}: '{key}' should be a list, got {kind_of(data[key])}")
     _check_mappings(data[key], key, path)
     return data[key]
 
@@ -112,7 +115,7 @@ def _entries(data: Mapping[str, Any], key: str, path: Path) -> list[dict[str, An
 def _check_mappings(entries: Sequence[Any], what: str, path: Path) -> None:
     for i, entry in enumerate(entries):
         if not isinstance(entry, dict):
-            raise DataError(f"{path}: {what}[{i}] should be a mapping, got {_kind(entry)}")
+            raise DataError(f"{path}: {what}[{i}] should be a mapping, got {kind_of(entry)}")
 
 
 def _column(entries: Sequence[Mapping[str, Any]], key: str, what: str, path: Path) -> list[Any]:
@@ -124,7 +127,7 @@ def _column(entries: Sequence[Mapping[str, Any]], key: str, what: str, path: Pat
         raise DataError(f"{path}: {what}[{i}] has no '{key}'{suggest(key, entries[i])}") from None
 
 
-def _ids(entries: Sequence[Mapping[str, Any]], what: str, path: Path) -> tuple[Id, ...]:
+def sorted_ids(entries: Sequence[Mapping[str, Any]], what: str, path: Path) -> tuple[Id, ...]:
     """The ids of images or categories, sorted: they give the order in which equal scores count."""
     ids = _column(entries, "id", what, path)
     kinds = {type(i) for i in ids}
@@ -183,7 +186,7 @@ def _by_image(image: np.ndarray, count: int) -> list[np.ndarray]:
     return np.split(order, np.searchsorted(image[order], np.arange(1, count)))
 
 
-def _unique(names: Mapping[Id, str], ids: Sequence[Id]) -> tuple[str, ...]:
+def unique_names(names: Mapping[Id, str], ids: Sequence[Id]) -> tuple[str, ...]:
     """Class names by sorted id; where two are the same, as exporters with super-categories write, the id is added."""
     times = Counter(names.values())
     return tuple(names[i] if times[names[i]] == 1 else f"{names[i]} ({i})" for i in ids)

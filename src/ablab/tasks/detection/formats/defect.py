@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 SHOWN = 5  # names in a note
+GRAVITY = ("error", "warning", "note")
 
 
 @dataclass(frozen=True)
@@ -16,6 +17,64 @@ class Defect:
     where: str
     detail: str
 
+    @property
+    def severity(self) -> str:
+        """One of `GRAVITY`.
+
+        error: training leaves something out, or scores would be wrong. warning: somebody should look at it. note: worth
+        knowing. A kind that no table below has is an error where training works around it, and a warning elsewhere.
+        """
+        if self.kind in WARNINGS:
+            return "warning"
+        if self.kind in NOTES:
+            return "note"
+        return "error" if self.kind in MET or self.kind in ERRORS else "warning"
+
+
+ERRORS = {"empty split", "same image in two splits", "wrong units"}
+WARNINGS = {
+    "annotation without image",
+    "box of two classes",
+    "box partly outside",
+    "class count differs",
+    "class missing from a split",
+    "class without boxes",
+    "classes of like name",
+    "CMYK image",
+    "16-bit image",
+    "damaged image",
+    "duplicate box",
+    "duplicate id",
+    "EXIF rotation",
+    "class count differs",
+    "image in no split",
+    "image without label file",
+    "image without annotation",
+    "missing list",
+    "near-duplicate in two splits",
+    "no class names",
+    "same image twice",
+    "thin box",
+    "tiny box",
+    "two layouts",
+}
+NOTES = {
+    "list of images only",
+    "no class names",
+    "outlines",
+    "two layouts",
+    "unlisted image",
+    "box of the whole image",
+    "class with few boxes",
+    "image with alpha",
+    "image without label file",
+    "list of images only",
+    "near-duplicate",
+    "no test split",
+    "non-ASCII name",
+    "outlines",
+    "palette image",
+}
 
 # How training meets a defect, said for one and for many. Kinds that are not here change nothing in training.
 MET = {
@@ -44,6 +103,35 @@ MET = {
     "size differs": (
         "image that is not of the annotated size was left out",
         "images that are not of the annotated size were left out",
+    ),
+    "wrong units": ("box in a wrong unit was left out", "boxes in a wrong unit were left out"),
+    "annotation without image": (
+        "annotation without an image was left out",
+        "annotations without an image were left out",
+    ),
+    "image without label file": (
+        "image without a label file counts as one without objects",
+        "images without a label file count as ones without objects",
+    ),
+    "unlisted image": (
+        "image that data.splits does not list was left out",
+        "images that data.splits does not list were left out",
+    ),
+    "list of images only": (
+        "file without annotations is not used",
+        "files without annotations are not used",
+    ),
+    "outlines": (
+        "data set with outlines: boxes around them are used",
+        "data sets with outlines: boxes around them are used",
+    ),
+    "no class names": (
+        "data set without class names: its classes are 'class 0' and so on",
+        "data sets without class names: their classes are 'class 0' and so on",
+    ),
+    "two layouts": (
+        "data set is in another layout, too, which is not used",
+        "data sets are in other layouts, too, which are not used",
     ),
     "duplicate id": ("repeated line of a split's list was left out", "repeated lines of a split's list were left out"),
     "id in two splits": (

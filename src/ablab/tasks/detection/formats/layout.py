@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from ablab.tasks.detection.boxes import Annotation
 from ablab.tasks.detection.formats.defect import Defect
 
 SPLITS = ("train", "validation", "test")
+_CALLED = re.compile(r"(train|val|test)(?:ing|id|idation)?[-_ ]?\d*", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -24,3 +26,9 @@ class Layout:
     classes: tuple[str, ...]
     splits: dict[str, tuple[Annotation, ...]]
     defects: tuple[Defect, ...] = ()
+
+
+def split_of(name: str) -> str | None:
+    """The split that a folder, file or key is called after: train2017, val, valid, testing; None for other names."""
+    called = _CALLED.fullmatch(name.strip())
+    return None if called is None else {"val": "validation"}.get(called[1].lower(), called[1].lower())

@@ -36,6 +36,17 @@ def read_bytes(path: Path) -> bytes:
         return path.read_bytes()
 
 
+def read_lines(path: Path, expected: str) -> list[str]:
+    """The lines of a text file in UTF-8, with or without byte order mark.
+
+    `expected` says in errors what they should be; raises DataError where the file cannot be read.
+    """
+    try:
+        return path.read_text("utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"cannot read {path}: {error}; expected {expected}, in UTF-8") from None
+
+
 def decode(data: bytes, path: Path) -> np.ndarray:
     """`read_image` of bytes; `path` is only for messages.  -> (H, W, 3) uint8"""
     with _explained(path):

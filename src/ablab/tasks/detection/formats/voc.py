@@ -2,9 +2,10 @@
 
     JPEGImages/<id>.jpg    Annotations/<id>.xml    ImageSets/Main/{train,val,test}.txt, one id a line
 
-Coordinates are kept as written. VOC's own count pixels from 1 and include the last one, so that a box is
-(xmin - 1, ymin - 1, xmax, ymax) in ours; most tools that write this layout count from 0. A file does not say which, and
-the difference is half a pixel at a box's centre, so nothing is subtracted.
+Without any of the three lists the data set is not split. Coordinates are kept as written. VOC's own count pixels from 1
+and include the last one, so that a box is (xmin - 1, ymin - 1, xmax, ymax) in ours; most tools that write this layout
+count from 0. A file does not say which, and the difference is half a pixel at a box's centre, so nothing is subtracted.
+An object may have `crowd` and `area` beside VOC's `difficult`.
 """
 
 from __future__ import annotations
@@ -12,50 +13,23 @@ from __future__ import annotations
 import math
 import xml.etree.ElementTree as ET
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from ablab.errors import DataError, suggest
-from ablab.tasks.detection.boxes import Annotation
 from ablab.tasks.detection.formats.defect import Defect
-from ablab.tasks.detection.formats.reading import measure
+from ablab.tasks.detection.formats.draft import Draft, Object, Source, draft, unusable
+from ablab.tasks.detection.formats.images import Finder, list_images, without_suffix
+from ablab.tasks.detection.formats.layout import Layout
+from ablab.tasks.detection.formats.reading import read_lines
+from ablab.tasks.detection.formats.settle import settle
 
-FOLDERS = ("JPEGImages", "Annotations", "ImageSets/Main")
+FOLDERS = ("JPEGImages", "Annotations")
 LAYOUT = "JPEGImages/<id>.jpg, Annotations/<id>.xml and ImageSets/Main/{train,val,test}.txt"
 LISTS = {
     "train": "ImageSets/Main/train.txt",
     "validation": "ImageSets/Main/val.txt",
     "test": "ImageSets/Main/test.txt",
 }
-UNUSABLE = ("missing image", "unreadable image", "missing annotation", "broken annotation", "size differs")
-SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".JPG", ".JPEG", ".PNG")
-
-
-@dataclass(frozen=True)
-class Voc:
-    """What can be used of a folder, and every defect that was met in reading it."""
-
-    classes: tuple[str, ...]
-    splits: dict[str, tuple[Annotation, ...]]
-    defects: tuple[Defect, ...]
-
-
-@dataclass(frozen=True)
-class _Object:
-    name: str
-    box: tuple[float, float, float, float]
-    difficult: bool
-
-
-@dataclass(frozen=True)
-class _Image:
-    id: str
-    path: Path
-    width: int
-    height: int
-    objects: tuple[_Object, ...]
 
 
 class _Refusing(ET.TreeBuilder):
@@ -69,23 +43,31 @@ class _Refusing(ET.TreeBuilder):
         raise ValueError("it declares a document type (<!DOCTYPE), which annotations do not need and bombs do")
 
 
-def read_voc(root: Path) -> Voc:
+def read_voc(root: Path) -> Layout:
     """Read a folder: headers of the images, all annotations, no pixels.
 
     Classes are the sorted names of the boxes that can be used in train. Raises DataError where the folder is not in
     this layout; anything smaller is a defect.
     """
+    return settle(draft_voc(root))
+
+
+def draft_voc(root: Path) -> Source:
+    """What a folder in VOC layout states. Raises DataError where it is not in this layout."""
     check_layout(root)
     defects: list[Defect] = []
-    ids = {split: _ids(root, split, defects) for split in LISTS}
-    defects += _shared(ids)
-    names = dict.fromkeys(name for split in ids.values() for name in split)
-    images = {name: image for name in names if (image := _image(root, name, defects)) is not None}
-    train = [images[name] for name in ids["train"] if name in images]
-    classes = tuple(sorted({item.name for image in train for item in image.objects}))
-    usable = {name: _annotation(image, classes, defects) for name, image in images.items()}
-    splits = {split: tuple(usable[name] for name in ids[split] if name in usable) for split in ids}
-    return Voc(classes, splits, tuple(defects))
+    if any((root / file).is_file() for file in LISTS.values()):
+        listed = {split: ids for split in LISTS if (ids := _ids(root, split, defects)) is not None}
+    else:
+        listed = {"all": _every_id(root)}
+    names: dict[str, int] = {}
+    finder = Finder([root / "JPEGImages"])
+    drafts = {
+        id: _draft(root, id, finder, names, defects)
+        for id in dict.fromkeys(id for ids in listed.values() for id in ids)
+    }
+    splits = {split: [drafts[id] for id in ids] for split, ids in listed.items()}
+    return Source("voc", root, tuple(names), False, splits, defects, places=dict(LISTS))
 
 
 def check_layout(root: Path) -> None:
@@ -101,19 +83,20 @@ def check_layout(root: Path) -> None:
     )
 
 
-def _ids(root: Path, split: str, defects: list[Defect]) -> list[str]:
-    """The ids in a split's list, each once."""
+def _every_id(root: Path) -> list[str]:
+    images = [path.relative_to(root / "JPEGImages").as_posix() for path in list_images(root / "JPEGImages")]
+    return sorted({*map(without_suffix, images), *(file.stem for file in (root / "Annotations").glob("*.xml"))})
+
+
+def _ids(root: Path, split: str, defects: list[Defect]) -> list[str] | None:
+    """The ids in a split's list, each once; None where there is no list."""
     file = root / LISTS[split]
     if not file.is_file():
         near = suggest(file.name, [other.name for other in file.parent.glob("*.txt")])
         defects.append(Defect("missing list", LISTS[split], f"the {split} split has no list{near}"))
-        return []
-    try:
-        lines = [line.strip() for line in file.read_text("utf-8-sig").splitlines()]
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"cannot read {file}: {error}; expected one image id a line, in UTF-8") from None
+        return None
     found: dict[str, int] = {}
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate(map(str.strip, read_lines(file, "one image id a line")), 1):
         if line in found:
             detail = f"{LISTS[split]} lists it in lines {found[line]} and {number}"
             defects.append(Defect("duplicate id", line, detail))
@@ -122,100 +105,37 @@ def _ids(root: Path, split: str, defects: list[Defect]) -> list[str]:
     return list(found)
 
 
-def _shared(ids: dict[str, list[str]]) -> Iterable[Defect]:
-    splits: dict[str, list[str]] = {}
-    for split, names in ids.items():
-        for name in names:
-            splits.setdefault(name, []).append(split)
-    for name, found in splits.items():
-        if len(found) > 1:
-            yield Defect("id in two splits", name, f"it is in {' and '.join(found)}")
-
-
-def _image(root: Path, name: str, defects: list[Defect]) -> _Image | None:
-    """An image with the boxes that can be used; None, with a defect, where the image cannot."""
-    path = next((p for suffix in SUFFIXES if (p := root / "JPEGImages" / f"{name}{suffix}").is_file()), None)
+def _draft(root: Path, id: str, finder: Finder, names: dict[str, int], defects: list[Defect]) -> Draft:
+    path = finder.find(id)
     if path is None:
-        defects.append(Defect("missing image", name, f"no JPEGImages/{name}.jpg (nor .png ...), but it is listed"))
-        return None
-    try:
-        width, height = measure(path)
-    except DataError as error:
-        defects.append(Defect("unreadable image", name, str(error)))
-        return None
-    tree = _parse(root / "Annotations" / f"{name}.xml", name, defects)
-    if tree is None or not _fits(tree, name, (width, height), defects):
-        return None
-    return _Image(name, path, width, height, tuple(_objects(tree, name, width, height, defects)))
-
-
-def _parse(file: Path, name: str, defects: list[Defect]) -> ET.Element | None:
+        expected = root / "JPEGImages" / f"{id}.jpg"
+        return unusable(id, expected, "missing image", f"no JPEGImages/{id}.jpg (nor .png ...), but it is listed")
+    file = root / "Annotations" / f"{id}.xml"
     if not file.is_file():
-        detail = f"no Annotations/{file.name}; an image without objects needs one, too, that holds none"
-        defects.append(Defect("missing annotation", name, detail))
-        return None
+        detail = f"no Annotations/{id}.xml; an image without objects needs one, too, that holds none"
+        return unusable(id, path, "missing annotation", detail)
     try:
-        return ET.parse(file, ET.XMLParser(target=_Refusing())).getroot()
+        tree = ET.parse(file, ET.XMLParser(target=_Refusing())).getroot()
     except (ET.ParseError, ValueError, LookupError, OSError) as error:
-        defects.append(Defect("broken annotation", name, f"Annotations/{file.name}: {error}"))
-        return None
+        return unusable(id, path, "broken annotation", f"Annotations/{id}.xml: {error}")
+    size = (_number(tree.findtext("size/width")), _number(tree.findtext("size/height")))
+    return draft(id, path, list(_objects(tree, id, names, defects)), size)
 
 
-def _fits(tree: ET.Element, name: str, size: tuple[int, int], defects: list[Defect]) -> bool:
-    """Whether the annotated size is the image's. A size of 0, as some tools write, says nothing."""
-    stated = tuple(_number(tree.findtext(f"size/{side}")) for side in ("width", "height"))
-    if stated == size or not any(side > 0 for side in stated):
-        return True
-    detail = f"annotated as {stated[0]:g} x {stated[1]:g}, but the image is {size[0]} x {size[1]}"
-    defects.append(Defect("size differs", name, f"{detail}: its boxes may stand elsewhere"))
-    return False
-
-
-def _objects(tree: ET.Element, name: str, width: int, height: int, defects: list[Defect]) -> Iterable[_Object]:
+def _objects(tree: ET.Element, id: str, names: dict[str, int], defects: list[Defect]) -> Iterable[Object]:
     for number, element in enumerate(tree.findall("object"), 1):
-        label = (element.findtext("name") or "").strip()
+        name = (element.findtext("name") or "").strip()
         x1, y1, x2, y2 = (_number(element.findtext(f"bndbox/{key}")) for key in ("xmin", "ymin", "xmax", "ymax"))
-        if not label or not all(map(math.isfinite, (x1, y1, x2, y2))):
-            defects.append(Defect("broken object", name, f"object {number} lacks a name or a coordinate"))
+        if not name or not all(map(math.isfinite, (x1, y1, x2, y2))):
+            defects.append(Defect("broken object", id, f"object {number} lacks a name or a coordinate"))
             continue
-        kind = judge((x1, y1, x2, y2), width, height)
-        if kind:
-            detail = f"{label} at {x1:g}, {y1:g}, {x2:g}, {y2:g} in an image of {width} x {height}"
-            defects.append(Defect(kind, name, detail))
-        if kind in ("", "box partly outside"):
-            cut = (max(x1, 0.0), max(y1, 0.0), min(x2, float(width)), min(y2, float(height)))
-            yield _Object(label, cut, (element.findtext("difficult") or "").strip().lower() in ("1", "true"))
+        label = names.setdefault(name, len(names))
+        area = _number(element.findtext("area"))
+        yield Object(label, (x1, y1, x2, y2), _flag(element, "difficult"), _flag(element, "crowd"), area)
 
 
-def judge(box: tuple[float, float, float, float], width: int, height: int) -> str:
-    """What is wrong with a box in an image, as the kind of a defect; '' where nothing is."""
-    x1, y1, x2, y2 = box
-    if x2 < x1 or y2 < y1:
-        return "inverted box"
-    if x2 == x1 or y2 == y1:
-        return "box without area"
-    if x1 >= width or y1 >= height or x2 <= 0 or y2 <= 0:
-        return "box outside"
-    return "box partly outside" if x1 < 0 or y1 < 0 or x2 > width or y2 > height else ""
-
-
-def _annotation(image: _Image, classes: tuple[str, ...], defects: list[Defect]) -> Annotation:
-    """An image whose objects all have a class that train has."""
-    known = [item for item in image.objects if item.name in classes]
-    for item in image.objects:
-        if item.name not in classes:
-            detail = f"train has no box of class '{item.name}'{suggest(item.name, classes)}"
-            defects.append(Defect("unknown class", image.id, detail))
-    return Annotation(
-        image.id,
-        image.path,
-        image.width,
-        image.height,
-        boxes=np.array([item.box for item in known], np.float64).reshape(-1, 4),
-        labels=np.array([classes.index(item.name) for item in known], np.int64),
-        difficult=np.array([item.difficult for item in known], bool),
-        crowd=np.zeros(len(known), bool),
-    )
+def _flag(element: ET.Element, key: str) -> bool:
+    return (element.findtext(key) or "").strip().lower() in ("1", "true")
 
 
 def _number(text: str | None) -> float:

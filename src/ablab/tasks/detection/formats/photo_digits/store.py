@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 import tempfile
 import time
@@ -23,12 +22,12 @@ from typing import Any
 
 import cv2
 import numpy as np
-import platformdirs
 
 from ablab.config import fingerprint
 from ablab.errors import DataError, StoreError
 from ablab.streams import stream
 from ablab.tasks.detection.boxes import Annotation
+from ablab.tasks.detection.formats.caching import cache as cache
 from ablab.tasks.detection.formats.photo_digits.layout import lay_out
 from ablab.tasks.detection.formats.photo_digits.paint import paint
 from ablab.tasks.detection.formats.photo_digits.sources import BLOCKS, SPLITS, load_glyphs, load_photographs
@@ -69,11 +68,6 @@ def compose(
             ) from None
     splits = {split: tuple(_annotation(folder, row, data.size) for row in scenes[split]) for split in SPLITS}
     return tuple(str(digit) for digit in range(classes)), splits
-
-
-def cache() -> Path:
-    """Where composed data sets are kept."""
-    return Path(os.environ.get("ABLAB_CACHE") or platformdirs.user_cache_dir("ablab"))
 
 
 def _annotation(folder: Path, row: dict[str, Any], size: int) -> Annotation:
