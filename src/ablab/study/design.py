@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
 from typing import Any, Literal
 
 from ablab.config import diff, fingerprint, override
@@ -44,13 +47,31 @@ def arms(study: Study) -> list[Arm]:
 
 def run_fingerprint(arm: Arm, seed: int, manifest: str, plugins: str, version: str) -> str:
     """What names a run: recipe, edits, streams, data, plug-ins and version; not where data lies, nor what changes
-    speed alone."""
-    recipe: dict[str, Any] = arm.recipe.model_dump(mode="json")
+    speed alone. Files count by their content, wherever they lie."""
+    recipe: dict[str, Any] = _by_content(arm.recipe.model_dump(mode="json"))
     recipe["data"].pop("path")
     for speed in ("workers", "cache", "cache_gb"):
         recipe["train"].pop(speed)
-    edits = [edit.model_dump(mode="json") for edit in arm.edits]
+    edits = [_by_content(edit.model_dump(mode="json")) for edit in arm.edits]
     return fingerprint([recipe, edits, arm.stream, seed, manifest, plugins, version])
+
+
+def _by_content(value: Any) -> Any:
+    """Plain data with the SHA-256 of a file instead of its name; a run's folder is the file of its weights."""
+    if isinstance(value, dict):
+        return {key: _by_content(inner) for key, inner in value.items()}
+    named = isinstance(value, str) and ("/" in value or Path(value).suffix != "")  # and not a word such as `relu`
+    file = next((f for f in (Path(value), Path(value) / "weights.safetensors") if f.is_file()), None) if named else None
+    if file is None:
+        return value
+    found = file.stat()
+    return f"sha256:{_digest(file, found.st_mtime_ns, found.st_size)}"
+
+
+@lru_cache(maxsize=64)
+def _digest(file: Path, changed: int, size: int) -> str:
+    with file.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
 
 
 def study_fingerprint(study: Study) -> str:

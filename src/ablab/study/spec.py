@@ -78,16 +78,15 @@ def load(path: Path, changes: dict[str, Any] | None = None) -> Study:
 
     Raises ConfigError for an unknown key, name or type, with the nearest valid word.
     """
-    data = load_yaml(path)
-    root = path.resolve().parent
-    return build(data, str(path), root, changes)
+    return build(load_yaml(path), str(path), path.resolve().parent, changes)
 
 
 def build(data: dict[str, Any], where: str, root: Path, changes: dict[str, Any] | None = None) -> Study:
     """Make a study from plain data; `root` is what its relative paths start from."""
     if "baseline" not in data:
         raise ConfigError(f"{where}: the key 'baseline' is missing: the recipe that changes are made to")
-    study = parse(Study, {**data, "baseline": recipe(data["baseline"], f"{where}: baseline", root)}, where)
+    made = recipe(data["baseline"], f"{where}: baseline", root)
+    study = parse(Study, {**data, "baseline": made, "changes": _rooted_files(data.get("changes", ()), root)}, where)
     plugins = tuple(str(_rooted(plugin, root)) for plugin in study.plugins)
     study = study.model_copy(update={"plugins": plugins})
     study = override(study, changes or {}, "--set")
@@ -101,9 +100,26 @@ def recipe(data: Any, where: str, root: Path) -> Recipe:
     if not isinstance(data, dict):
         raise ConfigError(f"{where}: expected a mapping of settings, got {type(data).__name__}")
     kind = registry.task_recipe(data.get("task", "detection"))
-    made: Recipe = parse(kind, data, where)
-    data_path = str(_rooted(made.data.path, root))
-    return override(made, {"data.path": data_path}, where)
+    made: Recipe = parse(kind, _rooted_files(data, root), where)
+    places = {"data.path": str(_rooted(made.data.path, root))}
+    if made.start:  # a run's folder as well as a file
+        places["start.weights"] = str(_rooted(made.start.weights, root))
+    return override(made, places, where)
+
+
+def _rooted_files(value: Any, root: Path) -> Any:
+    """Plain data in which the name of a file is whole: a part's weights, a table of splits.
+
+    It is the name of a file where it begins with `./` or `../`, or has a suffix and is a file in `root`.
+    """
+    if isinstance(value, dict):
+        return {key: _rooted_files(inner, root) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_rooted_files(inner, root) for inner in value]
+    if not isinstance(value, str):
+        return value
+    beside = value.startswith(("./", "../")) or (Path(value).suffix != "" and (root / value).is_file())
+    return str((root / value).resolve()) if beside else value
 
 
 def _rooted(path: str, root: Path) -> Path | str:
