@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ablab.errors import ConfigError, ContractError, suggest
 from ablab.measure.seeding import forked
 from ablab.registry import Entry
-from ablab.surgery import loss_promises, map_promises, sampler_promises
+from ablab.surgery import backbone_promises, loss_promises, map_promises, sampler_promises
 from ablab.surgery.liveness import every_argument_counts
 from ablab.surgery.specimen import Specimen, specimen
 
@@ -22,6 +22,11 @@ _MAPS: tuple[Promise, ...] = (
 PROMISES: dict[str, tuple[Promise, ...]] = {
     "activation": (*_MAPS, map_promises.dtype_kept, map_promises.finite_far_out, map_promises.gradient_is_right),
     "attention": _MAPS,
+    "backbone": (
+        backbone_promises.declared_channels_and_strides_are_measured,
+        backbone_promises.gradient_reaches_every_parameter,
+        backbone_promises.one_sample_does_not_depend_on_its_batch,
+    ),
     "box_loss": (
         loss_promises.one_loss_a_box,
         loss_promises.zero_at_identity,

@@ -11,10 +11,12 @@ from torch import Tensor, nn
 from ablab.errors import ContractError
 from ablab.measure.seeding import forked
 from ablab.surgery import sampler_promises
+from ablab.surgery.backbone_promises import images
 from ablab.surgery.loss_promises import boxes
 from ablab.surgery.specimen import CHANNELS, Specimen, draw
 
-EXEMPT = {"channels", "inplace", "device", "dtype"}  # what the host supplies, and what must not change a result
+# What the host supplies, what must not change a result, and what wants a file or a network to be tried.
+EXEMPT = {"channels", "inplace", "device", "dtype", "pretrained"}
 
 
 def every_argument_counts(part: Specimen) -> None:
@@ -75,7 +77,7 @@ def _evidence(part: Specimen, args: dict[str, Any]) -> list[Tensor]:
         if isinstance(module, nn.Module):
             module.train(training)
         with forked("evidence"):
-            output = module(inputs.clone(), *targets)
+            output = _joined(module(inputs.clone(), *targets))
         (gradient,) = torch.autograd.grad((output * draw(*output.shape)).sum(), inputs, allow_unused=True)
         shown += [output.detach(), torch.zeros(()) if gradient is None else gradient]
     return shown + (list(module.state_dict().values()) if isinstance(module, nn.Module) else [])
@@ -86,7 +88,14 @@ def _inputs(slot: str) -> tuple[Tensor, tuple[Tensor, ...]]:
         return boxes(32), (boxes(32, salt=1),)
     if slot == "class_loss":
         return 3 * draw(16, 5), (draw(16, 5, salt=1).sigmoid(),)
+    if slot == "backbone":
+        return images(2, 64, 64), ()
     return draw(4, CHANNELS, 7, 5), ()
+
+
+def _joined(output: Any) -> Tensor:
+    """A part's output as one tensor: a backbone gives several maps."""
+    return output if isinstance(output, Tensor) else torch.cat([each.flatten() for each in output])
 
 
 def _equal(left: list[Tensor], right: list[Tensor]) -> bool:
