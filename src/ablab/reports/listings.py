@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,6 +12,8 @@ from rich.text import Text
 
 HEADLINE = ("AP", "AP50", "AP75", "precision", "recall", "F1")
 SITES_SHOWN = 4
+EXAMPLES = 3  # places of a kind of defect
+COLOURS = {"error": "red", "warning": "yellow", "note": "dim"}
 
 
 def plan_tables(plan: Mapping[str, Any]) -> list[Table | Text]:
@@ -82,12 +85,46 @@ def figures_table(figures: Mapping[str, float]) -> Table:
     return table
 
 
-def defect_table(defects: Sequence[Mapping[str, str]]) -> Table:
-    """Defects of a data set, one row each."""
-    table = _table("defect", "where", "what")
+def defect_summary(defects: Sequence[Mapping[str, str]]) -> Table:
+    """Kinds of defect, one row each: how grave, how many, and the first places."""
+    kinds: dict[tuple[str, str], list[str]] = {}
     for defect in defects:
-        table.add_row(defect["kind"], defect["where"], defect["detail"])
+        kinds.setdefault((defect["severity"], defect["kind"]), []).append(defect["where"])
+    table = _table("", "defect", "count", "where")
+    for (severity, kind), places in kinds.items():
+        names = list(dict.fromkeys(places))
+        shown = ", ".join(names[:EXAMPLES]) + (", ..." if len(names) > EXAMPLES else "")
+        table.add_row(Text(severity, COLOURS[severity]), Text(kind), f"{len(places):,}", Text(shown))
     return table
+
+
+def defect_table(defects: Sequence[Mapping[str, str]], most: int | None = None) -> list[Table | Text]:
+    """Defects of a data set, one row each, at most `most` of a kind, and a line about those that are not shown."""
+    shown, times = [], Counter[str]()
+    for defect in defects:
+        times[defect["kind"]] += 1
+        if most is None or times[defect["kind"]] <= most:
+            shown.append(defect)
+    table = _table("defect", "where", "what")
+    for defect in shown:
+        table.add_row(*(Text(defect[key]) for key in ("kind", "where", "detail")))
+    left = len(defects) - len(shown)
+    return [table, Text(f"{left:,} more of these kinds: --all shows them, --json lists them")] if left else [table]
+
+
+def class_table(rows: Sequence[Mapping[str, Any]], splits: Sequence[str]) -> Table:
+    """Classes of a data set, one row each: boxes, the images that have them, and the median size in every split."""
+    table = _table("class", *splits)
+    table.caption = "boxes in images, median width x height in pixels"
+    for row in rows:
+        table.add_row(Text(row["class"]), *(_census(row[split]) for split in splits))
+    return table
+
+
+def _census(found: Mapping[str, Any]) -> str:
+    if not found["boxes"]:
+        return "-"
+    return f"{found['boxes']:,} in {found['images']:,}, {found['size'][0]:.0f} x {found['size'][1]:.0f}"
 
 
 def _figure(value: float | None) -> str:
@@ -98,6 +135,6 @@ def _table(first: str, *others: str) -> Table:
     table = Table(box=box.SIMPLE_HEAD)
     table.add_column(first, overflow="fold")
     for name in others:
-        left = name in {"was", "becomes", "where", "what", "shape"}
+        left = name in {"was", "becomes", "defect", "where", "what", "shape"}
         table.add_column(name, justify="left" if left else "right", overflow="fold")
     return table

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import typer
 
-from ablab.cli.data import check
+from ablab.cli.data import check, show
 
 app = typer.Typer(help="Look at data sets, and bring them into shape.", no_args_is_help=True)
 app.command("check")(check.check)
+app.command("show")(show.show)
 
 
 @app.callback()

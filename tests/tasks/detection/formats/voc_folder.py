@@ -111,7 +111,7 @@ PLANTED = {
     ("unreadable image", "cut"),
     ("unreadable image", "text"),
     ("unknown class", "stranger"),
-    ("same image", "copy"),
+    ("same image in two splits", "copy"),
     ("duplicate id", "a"),
     ("id in two splits", "b"),
 }

@@ -33,6 +33,9 @@ class Defect:
 
 ERRORS = {"empty split", "same image in two splits", "wrong units"}
 WARNINGS = {
+    "16-bit image",
+    "CMYK image",
+    "EXIF rotation",
     "annotation without image",
     "box of two classes",
     "box partly outside",
@@ -40,40 +43,31 @@ WARNINGS = {
     "class missing from a split",
     "class without boxes",
     "classes of like name",
-    "CMYK image",
-    "16-bit image",
     "damaged image",
     "duplicate box",
     "duplicate id",
-    "EXIF rotation",
-    "class count differs",
     "image in no split",
-    "image without label file",
     "image without annotation",
     "missing list",
     "near-duplicate in two splits",
-    "no class names",
     "same image twice",
     "thin box",
     "tiny box",
     "two layouts",
 }
 NOTES = {
-    "list of images only",
-    "no class names",
-    "outlines",
-    "two layouts",
-    "unlisted image",
     "box of the whole image",
     "class with few boxes",
     "image with alpha",
     "image without label file",
     "list of images only",
     "near-duplicate",
+    "no class names",
     "no test split",
     "non-ASCII name",
     "outlines",
     "palette image",
+    "unlisted image",
 }
 
 # How training meets a defect, said for one and for many. Kinds that are not here change nothing in training.
