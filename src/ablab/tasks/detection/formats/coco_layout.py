@@ -61,7 +61,7 @@ def draft_coco(path: Path) -> Source:
     names = next(iter(tables.values())).names
     splits = {split: table.drafts(names, found[split], ids) for split, table in tables.items()}
     places = {split: os.path.relpath(table.file, root) for split, table in tables.items()}
-    return Source("coco", root, names, True, splits, defects, places=places)
+    return Source("coco", root, names, names, splits, defects, places=places)
 
 
 def _natural(name: str) -> str:

@@ -13,6 +13,8 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from ablab.tasks.detection.formats.defect import Defect
+from ablab.tasks.detection.formats.images import without_suffix
+from ablab.tasks.detection.formats.layout import split_of
 
 
 class Object(NamedTuple):
@@ -49,14 +51,15 @@ class Draft:
 class Source:
     """A data set as stated. Boxes are x1 y1 x2 y2 in `pixels`, or centre, width and height in `shares` of the image.
 
-    `splits` lacks a split that is not stated, and has only `all` where none is. Where the class names are not
-    `declared`, they are only those that were met. `places` says where a split is stated, for messages.
+    Labels count in `names`; the data set's classes are the `declared` ones, or, where there are none, those that train
+    has a box of. `splits` lacks a split that is not stated, and has only `all` where none is. `places` says where a
+    split is stated, for messages.
     """
 
     kind: str
     root: Path
     names: tuple[str, ...]
-    declared: bool
+    declared: tuple[str, ...]
     splits: dict[str, list[Draft]]
     defects: list[Defect]
     unit: Literal["pixels", "shares"] = "pixels"
@@ -95,6 +98,16 @@ def identify(root: Path, natural: Mapping[Path, str]) -> dict[Path, str]:
         times = Counter(ids.values())
         ids = {path: name if times[name] == 1 else _from(root, path, whole) for path, name in ids.items()}
     return ids
+
+
+def name_of(root: Path, image: Path) -> str:
+    """An image's natural id: its name, or its path below `images/` and a split's folder there.
+
+    `a.jpg`, `images/a.jpg`, `images/train2017/a.jpg` and `train/images/a.jpg` are a; `images/train/b/a.jpg` is b/a.
+    """
+    parts = without_suffix(Path(os.path.relpath(image, root)).as_posix()).split("/")
+    below = parts[parts.index("images") + 1 :] if "images" in parts[:-1] else parts[-1:]
+    return "/".join(below[1:] if len(below) > 1 and split_of(below[0]) else below)
 
 
 def _from(root: Path, path: Path, whole: bool) -> str:

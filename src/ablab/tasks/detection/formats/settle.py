@@ -38,9 +38,9 @@ def settle(source: Source) -> Layout:
         split: tuple(a for draft in drafts if (a := usable[id(draft)]) is not None)
         for split, drafts in source.splits.items()
     }
-    classes = source.names
-    if not source.declared:
-        classes, splits = _trained(source.names, splits, defects)
+    classes = source.declared or _met(source.names, splits)
+    if classes != source.names:
+        splits = _placed(source, classes, splits, defects)
     if "all" not in splits:
         splits = {split: splits.get(split, ()) for split in SPLITS}
     return Layout(source.kind, source.root, classes, splits, tuple(defects))
@@ -171,29 +171,34 @@ def _explained(strange: list[_Strange]) -> Iterable[Defect]:
         yield Defect("wrong units", s.where, f"{s.name} at {numbers} in an image of {s.size[0]} x {s.size[1]}: {unit}")
 
 
-def _trained(
-    names: tuple[str, ...], splits: dict[str, tuple[Annotation, ...]], defects: list[Defect]
-) -> tuple[tuple[str, ...], dict[str, tuple[Annotation, ...]]]:
-    """The sorted names of the boxes that can be used in train, and the images without boxes of other classes."""
+def _met(names: tuple[str, ...], splits: dict[str, tuple[Annotation, ...]]) -> tuple[str, ...]:
+    """The sorted names of the boxes that can be used in train; in all splits where there is no train."""
     pool = splits["train"] if "train" in splits else [a for found in splits.values() for a in found]
-    classes = tuple(sorted({names[label] for a in pool for label in a.labels}))
-    place = np.array([classes.index(name) if name in classes else -1 for name in names], np.int64)
+    return tuple(sorted({names[label] for a in pool for label in a.labels}))
+
+
+def _placed(
+    source: Source, classes: tuple[str, ...], splits: dict[str, tuple[Annotation, ...]], defects: list[Defect]
+) -> dict[str, tuple[Annotation, ...]]:
+    """The splits with labels that count in `classes`, without the boxes of others."""
+    index = {name: label for label, name in enumerate(classes)}
+    place = np.array([index.get(name, -1) for name in source.names], np.int64)
     done: dict[int, Annotation] = {}
     for annotation in (a for found in splits.values() for a in found):
         if id(annotation) not in done:
-            done[id(annotation)] = _known(annotation, names, classes, place, defects)
-    return classes, {split: tuple(done[id(a)] for a in found) for split, found in splits.items()}
+            done[id(annotation)] = _known(annotation, source, classes, place, defects)
+    return {split: tuple(done[id(a)] for a in found) for split, found in splits.items()}
 
 
 def _known(
-    a: Annotation, names: tuple[str, ...], classes: tuple[str, ...], place: np.ndarray, defects: list[Defect]
+    a: Annotation, source: Source, classes: tuple[str, ...], place: np.ndarray, defects: list[Defect]
 ) -> Annotation:
-    """An image whose labels are places in `classes`, without the boxes of others."""
     labels = place[a.labels]
     known = labels >= 0
     for label in a.labels[~known]:
-        detail = f"train has no box of class '{names[label]}'{suggest(names[label], classes)}"
-        defects.append(Defect("unknown class", a.id, detail))
+        name = source.names[label]
+        lacks = "the class list lacks" if source.declared else "train has no box of class"
+        defects.append(Defect("unknown class", a.id, f"{lacks} '{name}'{suggest(name, classes)}"))
     return replace(
         a,
         boxes=a.boxes[known],

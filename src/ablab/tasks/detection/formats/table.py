@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ablab.errors import DataError, suggest
+from ablab.tasks.detection.formats.class_names import read_names
 from ablab.tasks.detection.formats.coco_files import image_folders
 from ablab.tasks.detection.formats.defect import Defect
 from ablab.tasks.detection.formats.draft import Draft, Object, Source, draft, identify, unusable
@@ -28,8 +29,8 @@ from ablab.tasks.detection.formats.table_columns import Row, find_tables, number
 def read_table(path: Path) -> Layout:
     """Read a CSV file, or a folder that has one: all rows, headers of the images, no pixels.
 
-    Classes are the sorted names of the boxes that can be used in train. Raises DataError where there is no such table
-    or it lacks a column; what is wrong with one row is a defect.
+    Classes are those of `classes.txt`, or the sorted names of the boxes that can be used in train. Raises DataError
+    where there is no such table, or it lacks a column; what is wrong with one row is a defect.
     """
     return settle(draft_table(path))
 
@@ -52,7 +53,7 @@ def draft_table(path: Path) -> Source:
         for split in (*SPLITS, "all")
         if split in images
     }
-    return Source("csv", root, tuple(names), False, splits, defects)
+    return Source("csv", root, tuple(names), read_names(root), splits, defects)
 
 
 @dataclass

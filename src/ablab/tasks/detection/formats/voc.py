@@ -5,7 +5,7 @@
 Without any of the three lists the data set is not split. Coordinates are kept as written. VOC's own count pixels from 1
 and include the last one, so that a box is (xmin - 1, ymin - 1, xmax, ymax) in ours; most tools that write this layout
 count from 0. A file does not say which, and the difference is half a pixel at a box's centre, so nothing is subtracted.
-An object may have `crowd` and `area` beside VOC's `difficult`.
+An object may have `crowd` and `area` beside VOC's `difficult`, an image a `group`.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from ablab.errors import DataError, suggest
+from ablab.tasks.detection.formats.class_names import read_names
 from ablab.tasks.detection.formats.defect import Defect
 from ablab.tasks.detection.formats.draft import Draft, Object, Source, draft, unusable
 from ablab.tasks.detection.formats.images import Finder, list_images, without_suffix
@@ -46,8 +47,8 @@ class _Refusing(ET.TreeBuilder):
 def read_voc(root: Path) -> Layout:
     """Read a folder: headers of the images, all annotations, no pixels.
 
-    Classes are the sorted names of the boxes that can be used in train. Raises DataError where the folder is not in
-    this layout; anything smaller is a defect.
+    Classes are those of `classes.txt`, or the sorted names of the boxes that can be used in train. Raises DataError
+    where the folder is not in this layout; anything smaller is a defect.
     """
     return settle(draft_voc(root))
 
@@ -67,7 +68,7 @@ def draft_voc(root: Path) -> Source:
         for id in dict.fromkeys(id for ids in listed.values() for id in ids)
     }
     splits = {split: [drafts[id] for id in ids] for split, ids in listed.items()}
-    return Source("voc", root, tuple(names), False, splits, defects, places=dict(LISTS))
+    return Source("voc", root, tuple(names), read_names(root), splits, defects, places=dict(LISTS))
 
 
 def check_layout(root: Path) -> None:
@@ -119,7 +120,7 @@ def _draft(root: Path, id: str, finder: Finder, names: dict[str, int], defects: 
     except (ET.ParseError, ValueError, LookupError, OSError) as error:
         return unusable(id, path, "broken annotation", f"Annotations/{id}.xml: {error}")
     size = (_number(tree.findtext("size/width")), _number(tree.findtext("size/height")))
-    return draft(id, path, list(_objects(tree, id, names, defects)), size)
+    return draft(id, path, list(_objects(tree, id, names, defects)), size, (tree.findtext("group") or "").strip())
 
 
 def _objects(tree: ET.Element, id: str, names: dict[str, int], defects: list[Defect]) -> Iterable[Object]:

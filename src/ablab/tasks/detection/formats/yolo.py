@@ -11,6 +11,7 @@ x1 = (centre x - width / 2) * image width, and so on.
 from __future__ import annotations
 
 import math
+import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -18,11 +19,13 @@ from pathlib import Path
 from ablab.tasks.detection.formats.defect import Defect
 from ablab.tasks.detection.formats.draft import Draft, Object, Source, draft, identify, unusable
 from ablab.tasks.detection.formats.images import without_suffix
-from ablab.tasks.detection.formats.layout import Layout
+from ablab.tasks.detection.formats.layout import Layout, split_of
 from ablab.tasks.detection.formats.settle import settle
-from ablab.tasks.detection.formats.yolo_attributes import Attributes, read_attributes
+from ablab.tasks.detection.formats.yolo_attributes import Attributes, Beside, read_attributes
 from ablab.tasks.detection.formats.yolo_folders import described_by_folders
 from ablab.tasks.detection.formats.yolo_yaml import described_by_yaml, find_yaml
+
+MOST_CLASSES = 10_000  # where nothing says how many there are
 
 
 def read_yolo(path: Path) -> Layout:
@@ -38,7 +41,7 @@ def draft_yolo(path: Path) -> Source:
     file = path if path.is_file() else find_yaml(path)
     described = described_by_folders(path) if file is None else described_by_yaml(file)
     defects = list(described.defects)
-    natural = {image: _natural(image) for images in described.splits.values() for image in images}
+    natural = {image: _natural(described.root, image) for images in described.splits.values() for image in images}
     ids = identify(described.root, natural)
     reader = _Labels(described.names, described.count, ids, read_attributes(described.root), defects)
     splits = {split: reader.read(split, images) for split, images in described.splits.items()}
@@ -50,12 +53,17 @@ def draft_yolo(path: Path) -> Source:
     if reader.outlines:
         detail = f"{reader.outlines} outlines became their bounding boxes"
         defects.append(Defect("outlines", described.root.name or str(described.root), detail))
-    return Source("yolo", described.root, names, True, splits, defects, "shares", described.places)
+    return Source("yolo", described.root, names, names, splits, defects, "shares", described.places)
 
 
-def _natural(image: Path) -> str:
-    """What stands behind `images/` and a split's folder is only a number more often than not; the name is the id."""
-    return without_suffix(image.name)
+def _natural(root: Path, image: Path) -> str:
+    """The path of an image without suffix, less `images/` and the folder of its split: images/train/a/b.jpg is a/b."""
+    *folders, name = Path(os.path.relpath(image, root)).parts
+    if "images" in folders:
+        folders = folders[folders.index("images") + 1 :]
+    if folders and split_of(folders[0]):
+        folders = folders[1:]
+    return "/".join([*folders, without_suffix(name)] if ".." not in folders else [without_suffix(name)])
 
 
 class _Labels:
@@ -69,7 +77,7 @@ class _Labels:
         attributes: Attributes,
         defects: list[Defect],
     ) -> None:
-        self.limit = len(names) or count or math.inf
+        self.limit = len(names) or count or MOST_CLASSES
         self.ids, self.attributes, self.defects = ids, attributes, defects
         self.drafts: dict[Path, Draft] = {}
         self.classes = 0
@@ -97,10 +105,11 @@ class _Labels:
             except (OSError, UnicodeDecodeError) as error:
                 return unusable(id, image, "broken annotation", f"{file.name}: {error}")
             objects = dict(self._objects(id, lines))
-            for number, stated in self.attributes.get((split, file.stem), {}).items():
+            stated = self.attributes.get((split, id)) or self.attributes.get((split, file.stem)) or Beside()
+            for number, fields in stated.objects.items():
                 if number in objects:
-                    objects[number] = objects[number]._replace(**stated)
-            return draft(id, image, list(objects.values()))
+                    objects[number] = objects[number]._replace(**fields)
+            return draft(id, image, list(objects.values()), group=stated.group)
         if image.is_file():
             detail = f"no {files[0].parent.name}/{files[0].name}: it counts as an image without objects"
             self.defects.append(Defect("image without label file", id, detail))

@@ -23,17 +23,6 @@ class Described:
     defects: tuple[Defect, ...] = ()
 
 
-def read_names(root: Path) -> tuple[str, ...]:
-    """The class names in `classes.txt` or `obj.names`, one a line; empty where there is no such file."""
-    for place in NAMES:
-        if (root / place).is_file():
-            lines = [line.strip() for line in read_lines(root / place, "one class name a line")]
-            while lines and not lines[-1]:
-                lines.pop()
-            return tuple(lines)
-    return ()
-
-
 def read_list(file: Path, base: Path) -> list[Path]:
     """The images in a list, one path a line: relative to the list, or to `base`, whichever has the first of them."""
     lines = [line for text in read_lines(file, "one path of an image a line") if (line := text.strip())]

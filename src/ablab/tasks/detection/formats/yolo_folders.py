@@ -12,9 +12,10 @@ from itertools import islice
 from pathlib import Path
 
 from ablab.errors import DataError
+from ablab.tasks.detection.formats.class_names import read_names
 from ablab.tasks.detection.formats.images import is_image, list_images
 from ablab.tasks.detection.formats.layout import SPLITS, split_of
-from ablab.tasks.detection.formats.yolo_described import Described, read_list, read_names
+from ablab.tasks.detection.formats.yolo_described import NAMES, Described, read_list
 
 LAYOUT = "images/{train,val,test}/ and labels/{train,val,test}/, or a data.yaml that names them"
 
@@ -47,7 +48,7 @@ def described_by_folders(root: Path) -> Described:
 
 def _described(root: Path, splits: dict[str, list[Path]], places: dict[str, Path]) -> Described:
     return Described(
-        root, splits, read_names(root), places={split: str(p.relative_to(root)) for split, p in places.items()}
+        root, splits, read_names(root, NAMES), places={split: str(p.relative_to(root)) for split, p in places.items()}
     )
 
 

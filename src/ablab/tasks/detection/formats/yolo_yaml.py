@@ -15,11 +15,13 @@ from typing import Any
 
 from ablab.config import parse_yaml
 from ablab.errors import ConfigError, DataError
+from ablab.tasks.detection.formats.class_names import read_names
+from ablab.tasks.detection.formats.coco import unique_names
 from ablab.tasks.detection.formats.defect import Defect
 from ablab.tasks.detection.formats.images import is_image, list_images
 from ablab.tasks.detection.formats.layout import SPLITS, split_of
 from ablab.tasks.detection.formats.reading import read_lines
-from ablab.tasks.detection.formats.yolo_described import Described, read_list, read_names
+from ablab.tasks.detection.formats.yolo_described import NAMES, Described, read_list
 
 MOST_BYTES = 4_000_000  # a description is a page; what is larger is something else, or a bomb
 USUAL = ("data.yaml", "dataset.yaml", "data.yml", "dataset.yml")
@@ -79,7 +81,7 @@ def described_by_yaml(file: Path) -> Described:
     if names and count not in (0, len(names)):
         defects.append(Defect("class count differs", file.name, f"nc is {count}, but {len(names)} names are given"))
     ordered = {split: splits[split] for split in SPLITS if split in splits}
-    return Described(base, ordered, names or read_names(base), count, places, tuple(defects))
+    return Described(base, ordered, names or read_names(base, NAMES), count, places, tuple(defects))
 
 
 def _describes(file: Path) -> bool:
@@ -144,7 +146,8 @@ def _names(file: Path, data: dict[Any, Any]) -> tuple[tuple[str, ...], int]:
         raise DataError(f"{file}: 'names' holds a list or a mapping where a name is expected")
     if by_index and not 0 <= min(by_index) <= max(by_index) < 100_000:
         raise DataError(f"{file}: 'names' should count from 0, got {min(by_index)} to {max(by_index)}")
-    return tuple(str(by_index.get(i, f"class {i}")) for i in range(max(by_index, default=-1) + 1)), count
+    every = range(max(by_index, default=-1) + 1)
+    return unique_names({i: str(by_index.get(i, f"class {i}")) for i in every}, every), count
 
 
 def _keys(data: dict[Any, Any]) -> str:
