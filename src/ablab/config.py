@@ -131,24 +131,38 @@ def _configs(annotation: Any) -> Iterator[type[Config]]:
 def override(config: C, changes: Mapping[str, Any], where: str = "set") -> C:
     """A copy of `config` with dotted paths set: `{"loss.classification": "focal"}`.
 
-    Raises ConfigError for a path that does not exist or a value that does not fit.
+    A path may lead into a section that was not given (`start.weights`), which it begins. Raises ConfigError for a path
+    that does not exist or a value that does not fit.
     """
     data = config.model_dump()
     for path, value in changes.items():
         *parents, last = path.split(".")
         current: Any = data
+        begun = False  # in a section that was not given; `parse` knows its words
         for depth, step in enumerate(parents):
-            if not isinstance(current, dict) or step not in current:
+            begun = begun or _not_given(config, parents[: depth + 1])
+            if begun and isinstance(current, dict):
+                current[step] = current.get(step) or {}
+            elif not isinstance(current, dict) or step not in current:
                 raise _no_path(path, step, current, where)
             if current[step] is None or isinstance(current[step], str | int | float | bool):
                 raise ConfigError(f"{where}: '{path}' goes through '{'.'.join(parents[: depth + 1])}', a plain value")
             current = current[step]
         if not isinstance(current, dict):
             raise ConfigError(f"{where}: '{path}' does not lead to a setting")
-        if last not in current and not _open(config, parents):
+        if last not in current and not begun and not _open(config, parents):
             raise _no_path(path, last, current, where)
         current[last] = value
     return parse(type(config), data, where)
+
+
+def _not_given(config: Config, path: list[str]) -> bool:
+    """Whether `path` leads to an optional section that is None."""
+    owner: Any = config
+    for step in path[:-1]:
+        owner = getattr(owner, step, None) if isinstance(owner, Config) else None
+    field = type(owner).model_fields.get(path[-1]) if isinstance(owner, Config) else None
+    return field is not None and getattr(owner, path[-1]) is None and any(_configs(field.annotation))
 
 
 def _open(config: Config, parents: list[str]) -> bool:

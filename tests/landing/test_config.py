@@ -60,6 +60,18 @@ def test_an_unknown_path_is_refused(path: str, said: str) -> None:
         override(RECIPE, {path: 1})
 
 
+def test_an_override_begins_a_section_that_was_not_given() -> None:
+    made = override(RECIPE, {"start.weights": "w.pt", "start.least": 0.9})
+    assert made.start is not None
+    assert (made.start.weights, made.start.least) == ("w.pt", 0.9)
+    with pytest.raises(ConfigError, match=r"unknown key 'start.weigths'; did you mean 'weights'"):
+        override(RECIPE, {"start.weigths": "w.pt"})
+    with pytest.raises(ConfigError, match=r"the key 'start.weights' is missing"):
+        override(RECIPE, {"start.least": 0.9})
+    with pytest.raises(ConfigError, match=r"goes through 'train.clip_value', a plain value"):
+        override(RECIPE, {"train.clip_value.most": 1})
+
+
 @given(st.integers(1, 10_000), st.floats(1e-6, 1, allow_nan=False))
 def test_the_diff_of_an_override_is_the_override(epochs: int, lr: float) -> None:
     changed = override(RECIPE, {"train.epochs": epochs, "optimizer.lr": lr})
