@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from ablab.cli import check, data, demo, evaluate, parts, plan, predict, report, run, train
+from ablab.cli import check, data, demo, evaluate, parts, plan, predict, report, run, train, weights
 
 app = typer.Typer(
     name="ablab",
@@ -24,6 +24,7 @@ app.command("predict")(predict.predict)
 app.add_typer(data.app, name="data")
 app.command("parts")(parts.parts)
 app.command("check")(check.check)
+app.command("weights")(weights.weights)
 
 
 @app.callback(invoke_without_command=True)

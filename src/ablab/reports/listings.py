@@ -18,8 +18,11 @@ COLOURS = {"error": "red", "warning": "yellow", "note": "dim"}
 
 def plan_tables(plan: Mapping[str, Any]) -> list[Table | Text]:
     """What `ablab plan` prints: cost and time an arm, the sites of each edit, and what the seeds can detect."""
-    costs = _table("arm", "parameters", "GFLOPs", "latency ms", "step ms", "min a run")
+    shares = {arm["arm"]: arm["weights_loaded"] for arm in plan["arms"] if arm["weights_loaded"] is not None}
+    columns = ("parameters", "GFLOPs", "latency ms", "step ms", "min a run", *(("pretrained",) if shares else ()))
+    costs = _table("arm", *columns)
     for arm in plan["arms"]:
+        share = [f"{shares[arm['arm']]:.1%}" if arm["arm"] in shares else "-"] if shares else []
         costs.add_row(
             arm["arm"],
             f"{arm['parameters']:,}",
@@ -27,6 +30,7 @@ def plan_tables(plan: Mapping[str, Any]) -> list[Table | Text]:
             f"{arm['latency_ms']:.1f} ± {arm['latency_iqr_ms'] / 2:.1f}",
             f"{arm['step_ms']:.0f}",
             f"{arm['run_seconds'] / 60:.1f}",
+            *share,
         )
     lines: list[Table | Text] = [costs]
     for arm in plan["arms"]:

@@ -9,15 +9,18 @@ from typing import Any
 
 import torch
 
-from ablab import __version__, registry
+from ablab import __version__, registry, weights
 from ablab.config import load_yaml, override
 from ablab.contracts import SampleSet, Task
 from ablab.engine.evaluate import evaluate as gather
 from ablab.engine.events import Events, clock, working
 from ablab.engine.precision import Precision, choose
+from ablab.engine.transfer import Transfer, match
 from ablab.errors import ConfigError, suggest
+from ablab.recipe import Recipe
 from ablab.records import RunKey, RunRecord, write_bytes, write_json
 from ablab.study import spec
+from ablab.study.build import build, untaught
 from ablab.study.close import log_reading
 from ablab.study.design import BASELINE, Arm, run_fingerprint
 from ablab.study.store import driving, finished
@@ -41,12 +44,7 @@ def train(
     A run that is finished is not done again: its record comes back.
     """
     source = registry.load_plugins(list(plugins))
-    data: dict[str, Any] = load_yaml(recipe) if recipe else {}
-    where = str(recipe) if recipe else "train"
-    root = recipe.resolve().parent if recipe else Path.cwd()
-    if "baseline" in data:
-        data, where = data["baseline"], f"{where}: baseline"
-    made = override(spec.recipe(data, where, root), changes, "--set")
+    made = read_recipe(recipe, changes)
     arm = Arm(BASELINE, "baseline", "", made, stream="train")
     with working(events, "read the data", 1):
         manifest = registry.task(made.task)[1](made).data(("train", seed)).manifest
@@ -63,6 +61,28 @@ def train(
         seconds, speed = record.cost["train_seconds"], record.cost["images_per_second"]
         events.say(f"trained in {clock(seconds)} ({seconds:.1f} s), {speed:.1f} images/s over the whole loop")
     return record, place
+
+
+def read_recipe(file: Path | None, changes: Mapping[str, Any]) -> Recipe:
+    """A recipe, a study's baseline, or the defaults, with `changes`. Raises ConfigError for what does not fit."""
+    data: dict[str, Any] = load_yaml(file) if file else {}
+    where = str(file) if file else "train"
+    root = file.resolve().parent if file else Path.cwd()
+    if "baseline" in data:
+        data, where = data["baseline"], f"{where}: baseline"
+    return override(spec.recipe(data, where, root), changes, "--set")
+
+
+def fates(file: Path, recipe: Path | None, changes: Mapping[str, Any], plugins: Sequence[Path]) -> Transfer:
+    """What would become of every tensor of a file as the start of a recipe, renamed as the recipe says.
+
+    Raises UserError for a file or recipe that cannot be read.
+    """
+    registry.load_plugins(list(plugins))
+    made = read_recipe(recipe, changes)
+    bare = Arm(BASELINE, "baseline", "", untaught(made), stream="weights")
+    task: Task = registry.task(made.task)[1](bare.recipe)
+    return match(build(task, bare, 0).model, weights.read(file), made.start.rename if made.start else {})
 
 
 def evaluate(place: Path, split: str, data: str | None, events: Events) -> tuple[dict[str, float], list[str]]:
