@@ -3,6 +3,7 @@ from torch import nn
 
 from ablab import registry, testing
 from ablab.errors import ConfigError, ContractError, UnknownName
+from ablab.surgery import contract
 
 
 def test_the_door_is_sorted():
@@ -47,10 +48,11 @@ def test_a_users_plugin_in_one_file(tmp_path):
         del registry._parts["activation", "tanhexp"]
 
 
-def test_unknown_names_answer_with_the_nearest():
+def test_unknown_names_answer_with_the_nearest(monkeypatch):
     with pytest.raises(UnknownName, match="did you mean 'frelu'"):
         testing.check_part("activation", "frel")
     with pytest.raises(UnknownName, match="did you mean 'activation'"):
         testing.check_part("activatoin", "frelu")
+    monkeypatch.delitem(contract.PROMISES, "assigner")
     with pytest.raises(ConfigError, match="no contract for the slot 'assigner'"):
         testing.checks("assigner", "ratio")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ablab.errors import ConfigError, ContractError, suggest
 from ablab.measure.seeding import forked
 from ablab.registry import Entry
-from ablab.surgery import backbone_promises, loss_promises, map_promises, sampler_promises
+from ablab.surgery import assigner_promises, backbone_promises, loss_promises, map_promises, sampler_promises
 from ablab.surgery.liveness import every_argument_counts
 from ablab.surgery.specimen import Specimen, specimen
 
@@ -34,6 +34,17 @@ PROMISES: dict[str, tuple[Promise, ...]] = {
         loss_promises.no_box_stays_in_the_graph,
     ),
     "class_loss": (loss_promises.one_loss_a_logit, loss_promises.finite_far_out),
+    "distribution_loss": (
+        loss_promises.one_loss_a_distribution,
+        loss_promises.zero_where_the_distribution_is_right,
+        loss_promises.nearer_costs_less,
+        loss_promises.no_distribution_stays_in_the_graph,
+    ),
+    "assigner": (
+        assigner_promises.no_object_works,
+        assigner_promises.indices_in_range,
+        assigner_promises.order_does_not_matter,
+    ),
     "sampler": (
         sampler_promises.indices_in_range,
         sampler_promises.every_epoch_as_long_as_declared,

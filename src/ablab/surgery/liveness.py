@@ -10,9 +10,9 @@ from torch import Tensor, nn
 
 from ablab.errors import ContractError
 from ablab.measure.seeding import forked
-from ablab.surgery import sampler_promises
+from ablab.surgery import assigner_promises, sampler_promises
 from ablab.surgery.backbone_promises import images
-from ablab.surgery.loss_promises import boxes
+from ablab.surgery.loss_promises import boxes, distances
 from ablab.surgery.specimen import CHANNELS, Specimen, draw
 
 # What the host supplies, what must not change a result, and what wants a file or a network to be tried.
@@ -67,6 +67,8 @@ def _others(value: Any) -> list[Any]:
 
 def _evidence(part: Specimen, args: dict[str, Any]) -> list[Tensor]:
     """All that a part shows: its outputs in training and evaluation, the gradient, and the state after training."""
+    if part.entry.slot == "assigner":
+        return assigner_promises.evidence(Specimen(part.entry, part.args | args))
     module = part.build(**args)
     if part.entry.slot == "sampler":
         return [torch.from_numpy(sampler_promises.epoch(module))]
@@ -88,6 +90,8 @@ def _inputs(slot: str) -> tuple[Tensor, tuple[Tensor, ...]]:
         return boxes(32), (boxes(32, salt=1),)
     if slot == "class_loss":
         return 3 * draw(16, 5), (draw(16, 5, salt=1).sigmoid(),)
+    if slot == "distribution_loss":
+        return draw(16, 4, 9), (distances(16, 9),)
     if slot == "backbone":
         return images(2, 64, 64), ()
     return draw(4, CHANNELS, 7, 5), ()

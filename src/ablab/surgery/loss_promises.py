@@ -1,4 +1,7 @@
-"""What losses promise.  box_loss: (N, 4), (N, 4) -> (N,); class_loss: (*), (*) -> (*)"""
+"""What losses promise.
+
+box_loss: (N, 4), (N, 4) -> (N,); class_loss: (*), (*) -> (*); distribution_loss: (N, 4, bins), (N, 4) -> (N,)
+"""
 
 from __future__ import annotations
 
@@ -66,3 +69,53 @@ def finite_far_out(part: Specimen) -> None:
     loss.sum().backward()
     if not torch.isfinite(loss).all() or logits.grad is None or not torch.isfinite(logits.grad).all():
         raise ContractError("loss or gradient is NaN or inf at logits of +-1e4; use logsigmoid, not log(sigmoid)")
+
+
+def distances(count: int, bins: int) -> Tensor:
+    """Distances within 0 .. bins - 1.  -> (N, 4)"""
+    return draw(count, 4, salt=bins).sigmoid() * (bins - 1)
+
+
+def peak(at: Tensor, bins: int) -> Tensor:
+    """Logits of distributions that are all but certain of the bin `at`.  (N, 4) int64 -> (N, 4, bins)"""
+    return 60 * torch.nn.functional.one_hot(at, bins).float()
+
+
+def one_loss_a_distribution(part: Specimen) -> None:
+    """(N, 4, bins), (N, 4) -> (N,), finite, with a gradient on every side, for any number of bins and any distance."""
+    for bins in (2, 9):
+        logits = draw(7, 4, bins).requires_grad_()
+        loss = part.build()(logits, distances(7, bins))
+        if tuple(loss.shape) != (7,) or not torch.isfinite(loss).all():
+            raise ContractError(f"7 places gave {tuple(loss.shape)}, expected (7,), all finite; do not reduce")
+        (gradient,) = torch.autograd.grad(loss.sum(), logits)
+        if not gradient.any(dim=2).all():
+            raise ContractError("a side gets no gradient; the loss is of all four")
+        beyond = part.build()(logits, torch.tensor([[-1.0, 0, bins - 1, bins + 3]]).expand(7, 4))
+        if not torch.isfinite(beyond).all():
+            raise ContractError(f"distances outside 0 .. {bins - 1} gave NaN or inf; count them as the nearer end")
+
+
+def zero_where_the_distribution_is_right(part: Specimen) -> None:
+    """All of a side's weight on the bin that the distance names costs nothing, and no loss is below 0."""
+    at = torch.arange(28).view(7, 4) % 9
+    loss = part.build()(peak(at, 9), at.float())
+    if loss.abs().max() > SLACK:
+        raise ContractError(f"certain and right costs up to {float(loss.abs().max()):.3g}, expected 0")
+    if part.build()(draw(7, 4, 9), distances(7, 9)).min() < -SLACK:
+        raise ContractError("a loss is negative; 0 is the least")
+
+
+def nearer_costs_less(part: Specimen) -> None:
+    """A distribution on the bin below the distance costs less than one that lies three bins off."""
+    at = torch.full((7, 4), 4)
+    near, far = (part.build()(peak(at + off, 9), torch.full((7, 4), 4.3)) for off in (0, 3))
+    if not (near < far).all():
+        raise ContractError("a distribution three bins off costs no more than one beside the distance")
+
+
+def no_distribution_stays_in_the_graph(part: Specimen) -> None:
+    """(0, 4, bins), (0, 4) -> (0,), with a gradient, so that a batch without objects trains."""
+    loss = part.build()(torch.zeros(0, 4, 9, requires_grad=True), torch.zeros(0, 4))
+    if tuple(loss.shape) != (0,) or not loss.requires_grad:
+        raise ContractError(f"no place gave {tuple(loss.shape)}, expected (0,) with a gradient; do not branch on N = 0")
