@@ -20,14 +20,15 @@ from typing import Literal
 from torch import nn
 
 from ablab.contracts import Batch, Splits, Task
+from ablab.engine.distributed import ALONE, Team
 from ablab.engine.evaluate import evaluate, score
 from ablab.engine.events import Events, Silent, working
 from ablab.engine.ledger import Row, write_curves
-from ablab.engine.loading import load
+from ablab.engine.loading import joined, load
 from ablab.engine.memory import explained
 from ablab.engine.snapshot import Snapshots
 from ablab.engine.training import Training
-from ablab.errors import ConfigError, DataError, StoreError
+from ablab.errors import ConfigError, DataError, RunError, StoreError
 from ablab.recipe import Recipe
 from ablab.streams import Key
 
@@ -37,7 +38,8 @@ class Fitted:
     """A finished training. `model` holds the checkpoint rule's weights, in eval mode.
 
     `seconds` is training alone, without validation; `earlier_seconds` all that earlier processes spent on it. `epoch`
-    is the one the weights come from, counted from 1. `notes` says why it ended early, where it did.
+    is the one the weights come from, counted from 1. `notes` says why it ended early, where it did, and what was
+    otherwise than a reader might think.
     """
 
     model: nn.Module = field(repr=False)
@@ -64,16 +66,18 @@ def fit(
     metric: str | None = None,
     direction: Literal["max", "min"] = "max",
     snapshots: Snapshots | None = None,
+    team: Team = ALONE,
 ) -> Fitted:
     """Train `model` in place on `splits.train`, and load the weights that the checkpoint rule names.
 
     `key` is (study, seed): every draw depends on it and on the step, on nothing else. `folder` receives `curves.csv`
     after each epoch. `metric` and `direction` choose the best epoch on validation for the rule `best_ema`, and decide
     when to stop early; test is never read (trap 13). With `snapshots` the training goes on where the last one was
-    taken, to the same bits; the caller deletes them when the result is safe.
+    taken, to the same bits; the caller deletes them when the result is safe. Every process of a `team` calls this with
+    equal arguments; rank 0 alone validates, writes and shows, and its result is the one that counts.
 
     Raises Diverged where a loss or gradient is not finite, DataError for an empty split, ConfigError where a setting
-    does not fit the network or wants a metric and none came, RunError where memory runs out.
+    does not fit the network or wants a metric and none came, RunError where memory runs out or the team does not agree.
     """
     train = recipe.train
     if metric is None and (train.checkpoint == "best_ema" or train.early_stopping):
@@ -83,9 +87,10 @@ def fit(
     if not len(splits.train):
         raise DataError("the training split is empty: expected at least one sample")
     with explained(train):
-        training = Training(task, model, splits, recipe, key, metric or "", direction)
+        training = Training(task, model, splits, recipe, key, metric or "", direction, team)
         with training.precision.settled():
-            return _Loop(training, splits, events or Silent(), folder, snapshots).run()
+            shown = events if events and team.leads else Silent()
+            return _Loop(training, splits, shown, folder if team.leads else None, snapshots).run()
 
 
 class _Loop:
@@ -102,9 +107,13 @@ class _Loop:
     def run(self) -> Fitted:
         training, train = self.training, self.training.recipe.train
         self.resume()
+        for note in training.precision.notes:
+            self.events.say(note)
+        if train.compile:
+            self.events.say("train.compile: the first step may take minutes")
         stream = load(
             self.splits.train,
-            training.sampler,
+            training.team.shares(training.sampler) if training.team.size > 1 else training.sampler,
             training.task.collate,
             workers=train.workers,
             pin=training.precision.cuda,
@@ -118,6 +127,7 @@ class _Loop:
         images = training.epochs * sum(training.sampler.sizes)
         if self.folder:
             write_curves(self.folder / "curves.csv", training.curves)
+        hashes = training.team.gather(training.hash.state)
         return Fitted(
             model=training.chosen(),
             curves=tuple(training.curves),
@@ -125,9 +135,9 @@ class _Loop:
             steps=training.done,
             seconds=seconds,
             images_per_second=images / seconds,
-            batch_hash=training.hash.hexdigest(),
-            environment=training.precision.describe(),
-            notes=(training.stopping.reason,) if training.stopping and training.stopping.reason else (),
+            batch_hash=joined(hashes),
+            environment=training.precision.describe() | training.forward.describe(),
+            notes=training.notes(),
             earlier_seconds=self.earlier,
         )
 
@@ -144,6 +154,10 @@ class _Loop:
         self.keep(curves=True)
 
     def validate(self) -> dict[str, float]:
+        """Rank 0's scores, on every rank: all of them decide alike."""
+        return self.training.team.told(self.scores() if self.training.team.leads else None)
+
+    def scores(self) -> dict[str, float]:
         training = self.training
         model = training.ema.model if training.ema else training.model
         items = evaluate(
@@ -155,7 +169,8 @@ class _Loop:
         """Go on from the last snapshot, where there is one that fits."""
         if self.snapshots is None:
             return
-        self.snapshots.tidy()
+        if self.training.team.leads:
+            self.snapshots.tidy()
         try:
             kept = self.snapshots.read(self.training.about())
             if kept is None:
@@ -165,14 +180,29 @@ class _Loop:
             self.events.say(f"goes on from step {self.training.done} of {self.training.steps}")
         except (StoreError, ConfigError) as error:
             self.events.say(f"{error}; training starts anew")
+        finally:
+            self.agree()
+
+    def agree(self) -> None:
+        """Raise RunError unless every rank stands at the same step."""
+        stand = self.training.team.gather(f"{self.training.done:012}")
+        if len(set(stand)) > 1:
+            raise RunError(
+                f"the ranks would begin at the steps {', '.join(str(int(at)) for at in stand)}: expected one; the "
+                "run's folder must be one that every machine sees, or have no snapshot"
+            )
 
     def keep(self, curves: bool = False) -> None:
         """Write the curves, and a snapshot where it is due. A full disk is said once, and training goes on."""
+        due = self.snapshots is not None and self.training.team.told(self.snapshots.due())
+        state = self.training.state() if due else None  # every rank has its share in it
+        if not self.training.team.leads:
+            return
         try:
             if self.folder and curves:
                 write_curves(self.folder / "curves.csv", self.training.curves)
-            if self.snapshots and self.snapshots.due():
-                tensors, plain = self.training.state()
+            if self.snapshots and state:
+                tensors, plain = state
                 plain["elapsed"] = self.earlier + time.perf_counter() - self.begun
                 self.snapshots.write(self.training.about(), tensors, plain)
         except StoreError as error:

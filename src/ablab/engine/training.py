@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from ablab.contracts import Batch, Splits, Step, Task
 from ablab.engine import checkpoint, optim
 from ablab.engine.best import Best, quality
+from ablab.engine.distributed import ALONE, Team
 from ablab.engine.ema import EMA
+from ablab.engine.forward import Forward
 from ablab.engine.freezing import Freezing
 from ablab.engine.ledger import Ledger, Row
 from ablab.engine.loading import BatchHash, KeyedSampler
@@ -26,12 +30,24 @@ CUDA_READ_EVERY = 10  # steps between two readings of the loss from a card
 
 
 class Training:
-    """Network, optimizer, average and counters; `done` counts optimizer steps."""
+    """Network, optimizer, average and counters; `done` counts optimizer steps.
+
+    In a team every rank holds all of it, and rank 0's counts: the others' running statistics and times are their own.
+    """
 
     def __init__(
-        self, task: Task, model: nn.Module, splits: Splits, recipe: Recipe, key: Key, metric: str, direction: str
+        self,
+        task: Task,
+        model: nn.Module,
+        splits: Splits,
+        recipe: Recipe,
+        key: Key,
+        metric: str,
+        direction: str,
+        team: Team = ALONE,
     ) -> None:
         train = recipe.train
+        self.team = team
         self.task, self.recipe, self.key, self.metric, self.direction = task, recipe, key, metric, direction
         self.precision = choose(train)
         self.model = self.precision.place(model)
@@ -40,9 +56,11 @@ class Training:
         self.groups = [sizes[at : at + count] for at in range(0, len(sizes), count)]  # batch sizes of an epoch's steps
         self.steps = train.epochs * len(self.groups)
         self.optimizer = optim.optimizer(self.model, recipe.optimizer)  # holds what is frozen too, see Freezing
+        self.scaler = self.precision.scaler()
         self.freezing = Freezing(self.model, train.freeze, train.unfreeze)
+        self.forward = Forward(task, self.model, team, train.compile, len(team.share(range(train.batch))))
         self.ema = EMA(self.model, train.ema.decay, train.ema.tau) if train.ema else None
-        self.ledger = Ledger(len(self.groups), CUDA_READ_EVERY if self.precision.cuda else 1)
+        self.ledger = Ledger(len(self.groups), CUDA_READ_EVERY if self.precision.cuda else 1, self.scaler.is_enabled())
         self.hash = BatchHash()
         self.best = Best() if train.checkpoint == "best_ema" else None
         self.stopping = Stopping(train.early_stopping, metric, direction) if train.early_stopping else None
@@ -71,7 +89,8 @@ class Training:
         The row's `lr` is the last step's, `images_per_second` is of the whole loop.
         """
         number = self.epochs + 1
-        self.freezing.enter(number)
+        if self.freezing.enter(number):
+            self.forward.refresh()
         self.freezing.train()
         self._clock = time.perf_counter() - self.spent
         for at in range(self.place()[0], len(self.groups)):
@@ -94,10 +113,14 @@ class Training:
         for number, size in enumerate(sizes):
             batch = next(stream)
             self.hash.update(batch)
-            results.append(self.backward(self.precision.to_device(batch), first + number, size / sum(sizes)))
+            weight = size / sum(sizes) * self.team.weight(size)
+            with self.forward.holding() if number < len(sizes) - 1 else nullcontext():
+                results.append(self.backward(self.precision.to_device(batch), first + number, weight))
+        self.scaler.unscale_(self.optimizer)
         norm = optim.clip(self.optimizer, self.recipe.train.clip_norm, self.recipe.train.clip_value)
-        self.ledger.add(self.done, total(results), norm)
-        self.optimizer.step()
+        self.ledger.add(self.done, averaged(total(results), self.team), norm)
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
         if self.ema:
             self.ema.update()
         self.done += 1
@@ -107,11 +130,11 @@ class Training:
 
         Returns the step with that weight on all of its values, detached.
         """
-        reseed("step", *self.key, number)
+        reseed("step", *self.key, number, *(("rank", self.team.rank) if self.team.rank else ()))
         with self.precision.autocast():
-            result = self.task.step(self.model, batch)
+            result = self.forward(batch)
         loss = result.loss * weight if weight != 1 else result.loss
-        loss.backward()  # type: ignore[no-untyped-call]
+        self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
         return Step(loss.detach(), {name: part * weight for name, part in result.parts.items()})
 
     def judge(self, scores: Mapping[str, float]) -> None:
@@ -132,9 +155,22 @@ class Training:
         self.freezing.end()
         return self.model.eval()
 
+    def notes(self) -> tuple[str, ...]:
+        """Sentences for the record."""
+        skipped = f"{self.ledger.skipped} of {self.done} steps overflowed in fp16 and were skipped"
+        stopped = self.stopping.reason if self.stopping else ""
+        found = (*self.precision.notes, self.forward.note, skipped if self.ledger.skipped else "", stopped)
+        return tuple(note for note in found if note)
+
     def about(self) -> dict[str, Any]:
         """Under what a snapshot can be gone on from to the same bits, besides the recipe."""
-        conditions = {"format": 1, "key": self.key, "metric": self.metric, "direction": self.direction}
+        conditions = {
+            "format": 2,
+            "devices": self.team.size,
+            "key": self.key,
+            "metric": self.metric,
+            "direction": self.direction,
+        }
         return {**conditions, **self.precision.describe()}
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -142,7 +178,8 @@ class Training:
         tensors = _prefixed("model", self.model.state_dict())
         tensors |= _prefixed("optimizer", optim.state(self.optimizer, self.model))
         plain: dict[str, Any] = {"done": self.done, "spent": self.spent, "rate": self.rate, "curves": self.curves}
-        plain |= {"ledger": self.ledger.state(), "hash": self.hash.state}
+        plain |= {"ledger": self.ledger.state(), "hashes": self.team.gather(self.hash.state)}
+        plain["scaler"] = self.scaler.state_dict()
         if self.ema:
             tensors |= _prefixed("ema", self.ema.model.state_dict())
             plain["ema"] = self.ema.step
@@ -170,10 +207,20 @@ class Training:
         if self.stopping:
             self.stopping.restore(plain["stopping"])
         self.ledger.restore(plain["ledger"])
-        self.hash = BatchHash(plain["hash"])
+        self.hash = BatchHash(plain["hashes"][self.team.rank])
+        if self.scaler.is_enabled():
+            self.scaler.load_state_dict(plain["scaler"])
         self.curves = list(plain["curves"])
         self.done, self.spent, self.rate = plain["done"], plain["spent"], plain["rate"]
         self.sampler.start = self.place()[1]
+
+
+def averaged(result: Step, team: Team) -> Step:
+    """A step's values over the whole team, weighted already; one message for all of them."""
+    if team.size == 1:
+        return result
+    values = team.average(torch.stack([result.loss, *result.parts.values()]).float())
+    return Step(values[0], dict(zip(result.parts, values[1:], strict=True)))
 
 
 def total(results: Sequence[Step]) -> Step:
