@@ -76,6 +76,17 @@ class ScheduleRecipe(Config):
     cycles: int = Field(default=3, ge=1)
     growth: float = Field(default=1.0, ge=1)
 
+    @model_validator(mode="after")
+    def _used(self) -> ScheduleRecipe:
+        mine = {"step": {"milestones", "factor"}, "constant": set(), "warm-restart": {"final", "cycles", "growth"}}
+        used = {"name", "warmup"} | mine.get(self.name, {"final"})
+        for name, field in type(self).model_fields.items():
+            if name not in used and getattr(self, name) != field.default:
+                raise ValueError(
+                    f"the schedule '{self.name}' makes no use of {name}: leave it at its default, {field.default}"
+                )
+        return self
+
 
 class EMARecipe(Config):
     """Exponential moving average of the weights: decay * (1 - exp(-step / tau))."""

@@ -4,6 +4,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -11,7 +12,8 @@ from hypothesis import strategies as st
 from tiny import Images, Tiny, recipe
 
 from ablab.engine.loading import BatchHash, KeyedSampler, in_order, load
-from ablab.errors import DataError
+from ablab.errors import ContractError, DataError
+from ablab.streams import stream
 
 
 @given(st.integers(1, 40), st.integers(1, 12), st.integers(1, 3))
@@ -138,3 +140,60 @@ def test_hash_of_large_images_sees_every_image_and_channel() -> None:
         changed[image, channel] += 1
         seen.add(digest(changed))
     assert len(seen) == 1 + 8 * 3
+
+
+@given(st.integers(1, 30), st.integers(1, 7), st.integers(1, 3), st.data())
+def test_batches_from_any_one_on_are_the_rest_of_them_all(
+    length: int, batch: int, epochs: int, data: st.DataObject
+) -> None:
+    whole = KeyedSampler(length, ("t", 0), batch, epochs)
+    start = data.draw(st.integers(0, len(whole)))
+    rest = KeyedSampler(length, ("t", 0), batch, epochs, start=start)
+    assert list(rest) == list(whole)[start:]
+    assert [len(one) for one in whole] == list(whole.sizes) * epochs
+
+
+class Picks:
+    def __init__(self, picks: list[int]) -> None:
+        self.picks = np.array(picks, dtype=np.int64)
+
+    def __len__(self) -> int:
+        return 4
+
+    def draw(self, rng: np.random.Generator) -> np.ndarray:
+        return rng.permutation(self.picks)
+
+
+def test_a_sampling_draws_from_the_epochs_stream() -> None:
+    made = list(KeyedSampler(9, ("t", 1), 3, 2, Picks([0, 0, 7, 8])))
+    assert [len(one) for one in made] == [3, 3]  # of four, the lone last one is left out
+    for epoch, one in enumerate(made):
+        drawn = stream("order", "t", 1, epoch).permutation([0, 0, 7, 8])
+        assert one == [(epoch, index) for index in drawn[:3]]
+
+
+@pytest.mark.parametrize("picks", [[0, 1, 2], [0, 1, 2, 9], [0, 1, 2, -1]])
+def test_a_sampling_that_breaks_its_word_is_named(picks: list[int]) -> None:
+    with pytest.raises(ContractError, match=r"Picks\.draw gave .*; expected 4 from 0 to 8"):
+        list(KeyedSampler(9, ("t", 1), 3, 1, Picks(picks)))
+
+
+@given(st.lists(st.sampled_from([(32, 64), (64, 32), (64, 64)]), max_size=25), st.integers(1, 6))
+def test_no_two_shapes_share_a_batch_and_nothing_is_left_out(shapes: list[tuple[int, int]], batch: int) -> None:
+    made = in_order(len(shapes), batch, shapes)
+    assert sorted(index for one in made for _, index in one) == list(range(len(shapes)))
+    assert all(len({shapes[index] for _, index in one}) == 1 and len(one) <= batch for one in made)
+    assert len(made) == sum(-(-shapes.count(shape) // batch) for shape in set(shapes))
+
+
+def test_a_chain_of_hashes_goes_on_from_its_state() -> None:
+    batches = [{"ids": [str(i)], "x": torch.tensor([i])} for i in range(4)]
+    whole, first = BatchHash(), BatchHash()
+    for batch in batches:
+        whole.update(batch)
+    for batch in batches[:2]:
+        first.update(batch)
+    second = BatchHash(first.state)
+    for batch in batches[2:]:
+        second.update(batch)
+    assert second.hexdigest() == whole.hexdigest() != first.hexdigest()

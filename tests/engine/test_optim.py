@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from ablab.engine.optim import clip, optimizer
+from ablab.engine.optim import clip, optimizer, restore, set_rate, state
 from ablab.errors import ConfigError
 from ablab.recipe import OptimizerRecipe
 
@@ -66,3 +66,84 @@ def test_clip_scales_to_the_norm_and_returns_the_one_before() -> None:
 def test_nothing_to_train_is_an_error() -> None:
     with pytest.raises(ConfigError, match="no trainable parameter"):
         optimizer(network().requires_grad_(False), OptimizerRecipe())
+
+
+def test_sgd_moves_what_has_a_gradient_later_like_what_had_one_from_the_start() -> None:
+    """Against torch's own, unfused, whose momentum begins with the first gradient."""
+    ours, theirs = network(), network()
+    made = optimizer(ours, OptimizerRecipe(name="sgd", lr=0.1, momentum=0.9, weight_decay=0))
+    plain = torch.optim.SGD(theirs.parameters(), lr=0.1, momentum=0.9, nesterov=True, foreach=False)
+    x = torch.randn(5, 3, 4, 4)
+    for step in range(4):
+        for model, each in ((ours, made), (theirs, plain)):
+            model[0].requires_grad_(step > 1)
+            each.zero_grad()
+            model(x).square().mean().backward()
+            each.step()
+    for a, b in zip(ours.parameters(), theirs.parameters(), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-7)
+
+
+def test_rates_make_groups_that_are_complete_and_carry_their_factor() -> None:
+    model = network()
+    made = optimizer(model, OptimizerRecipe(lr=0.1, weight_decay=0.2, rates={"3.*": 10.0, "*.bias": 0.5}))
+    names = {id(p): name for name, p in model.named_parameters()}
+    found = {
+        (group["factor"], group["weight_decay"]): {names[id(p)] for p in group["params"]} for group in made.param_groups
+    }
+    assert found == {
+        (1.0, 0.2): {"0.weight"},
+        (1.0, 0.0): {"1.weight"},
+        (10.0, 0.2): {"3.weight"},
+        (10.0, 0.0): {"3.bias"},
+        (0.5, 0.0): {"0.bias", "1.bias"},
+    }
+    set_rate(made, 0.01)
+    assert sorted({group["lr"] for group in made.param_groups}) == pytest.approx([0.005, 0.01, 0.1])
+
+
+@pytest.mark.parametrize(
+    ("rates", "words"),
+    [
+        ({"4.*": 0.1}, r"optimizer\.rates: '4\.\*' matches no parameter's name; did you mean"),
+        ({"3.*": 0.1, "3.bias": 0.2}, r"'3\.bias' would do nothing: globs before it match all"),
+    ],
+)
+def test_a_rate_that_would_do_nothing_is_refused(rates: dict[str, float], words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        optimizer(network(), OptimizerRecipe(rates=rates))
+
+
+@pytest.mark.parametrize("name", ["adamw", "sgd"])
+def test_what_it_remembers_goes_to_another_in_the_same_layout(name: str) -> None:
+    """One that goes on moves the weights to the same bits, channels_last ones included."""
+    x = torch.randn(5, 3, 4, 4)
+
+    def step(model: nn.Module, made: torch.optim.Optimizer) -> None:
+        model.zero_grad()
+        model(x).square().mean().backward()
+        made.step()
+
+    first = network().to(memory_format=torch.channels_last)
+    one = optimizer(first, OptimizerRecipe(name=name, lr=0.05))
+    for _ in range(3):
+        step(first, one)
+    second = copy.deepcopy(first)
+    other = optimizer(second, OptimizerRecipe(name=name, lr=0.05))
+    restore(other, second, {key: value.clone().contiguous() for key, value in state(one, first).items()})
+    weight = second[0].weight
+    tensors = [value for value in other.state[weight].values() if value.dim()]
+    assert tensors
+    assert all(value.stride() == weight.stride() for value in tensors)
+    step(first, one)
+    step(second, other)
+    assert all(torch.equal(a, b) for a, b in zip(first.parameters(), second.parameters(), strict=True))
+
+
+def test_a_state_of_another_network_is_refused_before_anything_changes() -> None:
+    model = network()
+    made = optimizer(model, OptimizerRecipe(name="adamw"))
+    for wrong in ({"exp_avg/9.weight": torch.zeros(4)}, {"exp_avg/3.bias": torch.zeros(3)}):
+        with pytest.raises(ConfigError, match="does not fit the network"):
+            restore(made, model, {"exp_avg/3.weight": torch.zeros(2, 16)} | wrong)
+    assert not made.state

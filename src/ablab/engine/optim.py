@@ -62,6 +62,12 @@ def optimizer(model: nn.Module, recipe: OptimizerRecipe) -> Optimizer:
     if recipe.name == "sgd":
         nesterov = recipe.momentum > 0
         made = torch.optim.SGD(params, lr=recipe.lr, momentum=recipe.momentum, nesterov=nesterov, fused=True)
+        if recipe.momentum > 0:
+            # torch begins with the first gradient, which is what zero gives; but its fused kernel refuses a group in
+            # which some parameters have begun and others, frozen until now, have not, and begins with uninitialised
+            # memory where the first step of fp16 is skipped.
+            for parameter in (p for group in params for p in group["params"]):
+                made.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
     else:
         made = torch.optim.AdamW(params, lr=recipe.lr, betas=(recipe.momentum, 0.999), fused=True)
     verify(made, model)

@@ -1,0 +1,39 @@
+import pytest
+import torch
+from tiny import recipe
+
+from ablab.engine.memory import explained
+from ablab.errors import Diverged, RunError
+
+
+def test_a_real_allocation_that_fails_says_what_to_lower() -> None:
+    words = r"batches of 8 images of 32 x 32: lower train\.batch and raise train\.accumulate.*memory"
+    with pytest.raises(RunError, match=words), explained(recipe().train):
+        torch.empty(1 << 60, dtype=torch.uint8)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB.\nmore"),
+        MemoryError(),
+        RuntimeError("[enforce fail at alloc_cpu.cpp:127] err == 0. DefaultCPUAllocator: can't allocate memory: you"),
+        RuntimeError("DefaultCPUAllocator: not enough memory: you tried to allocate 8 bytes."),
+    ],
+)
+def test_every_way_to_say_it(error: Exception) -> None:
+    with pytest.raises(RunError, match=r"out of memory with batches of 8 .*\([^\n]*\)$"), explained(recipe().train):
+        raise error
+
+
+def test_a_killed_loader_process_is_told_apart() -> None:
+    said = "DataLoader worker (pid 7) is killed by signal: Killed. "
+    with pytest.raises(RunError, match=r"loader process was killed.*lower train\.workers"), explained(recipe().train):
+        raise RuntimeError(said)
+
+
+@pytest.mark.parametrize("error", [RuntimeError("shapes do not match"), Diverged("loss nan"), KeyError("x")])
+def test_other_errors_come_through(error: Exception) -> None:
+    with pytest.raises(type(error)) as caught, explained(recipe().train):
+        raise error
+    assert caught.value is error
