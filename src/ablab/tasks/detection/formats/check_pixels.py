@@ -39,10 +39,10 @@ def pixel_defects(annotation: Annotation, look: Look) -> Iterator[Defect]:
         detail = f"annotated as {annotation.width} x {annotation.height}, but the image is {width} x {height}"
         yield Defect("size differs", annotation.id, f"{detail}: its boxes may stand elsewhere")
     if look.orientation in TURNS:
-        detail = (
-            f"its EXIF data asks viewers {TURNS[look.orientation]}; boxes are taken to stand in the pixels as stored"
-        )
-        yield Defect("EXIF rotation", annotation.id, f"{detail}, {width} x {height}")
+        tiff = annotation.path.suffix.lower() in (".tif", ".tiff")  # their decoders turn them, with no way to refuse
+        asked = f"its EXIF data asks viewers {TURNS[look.orientation]}"
+        read = f"boxes are taken to stand in the pixels as {'turned' if tiff else 'stored'}, {width} x {height}"
+        yield Defect("EXIF rotation", annotation.id, f"{asked}; {read}")
     if look.form:
         kind, detail = FORMS[look.form]
         if look.form == "16-bit" and look.brightest < DARK:
