@@ -14,7 +14,7 @@ from ablab import weights
 from ablab.errors import ConfigError, suggest
 from ablab.recipe import StartRecipe
 
-Fate = Literal["loaded", "other shape", "not in the network", "from the data", "not in the file"]
+Fate = Literal["loaded", "other shape", "not in the network", "constant", "not in the file"]
 Shape = tuple[int, ...]
 Shapes = Mapping[str, Shape]
 
@@ -34,12 +34,13 @@ class Row:
 class Transfer:
     """What became of every tensor of a file, then what the network has besides.
 
-    `hint` is a rename that would load more; empty where none is known.
+    `hint` is a rename under which `hint_loads` tensors would load, more than now; empty where none is known.
     """
 
     where: str
     rows: tuple[Row, ...]
     hint: Mapping[str, str]
+    hint_loads: int
 
     def of(self, fate: Fate) -> list[Row]:
         """The rows with a fate."""
@@ -47,8 +48,8 @@ class Transfer:
 
     @property
     def held(self) -> int:
-        """How many tensors of the file count: all but those that the data decides."""
-        return len([row for row in self.rows if row.fate not in ("from the data", "not in the file")])
+        """How many tensors of the file count: all but constants, which the network has of its own."""
+        return len([row for row in self.rows if row.fate not in ("constant", "not in the file")])
 
     @property
     def share(self) -> float:
@@ -65,7 +66,7 @@ class Transfer:
         ]
         if self.hint:
             pairs = ", ".join(f"'{old}': '{new}'" for old, new in self.hint.items())
-            said.append(f"a prefix differs: with start.rename: {{{pairs}}} more of them find a place")
+            said.append(f"the names differ by a prefix: start.rename: {{{pairs}}} would load {self.hint_loads}")
         return "; ".join(filter(None, said))
 
 
@@ -98,36 +99,36 @@ def match(model: nn.Module, found: weights.Weights, rename: Mapping[str, str]) -
         if not any(name.startswith(old) for name in given):
             heads = {name[: name.find(".") + 1] for name in given if "." in name}
             raise ConfigError(f"start.rename: no tensor of {found.path} begins with '{old}'{suggest(old, heads)}")
-    data = _from_the_data(model)
-    rows = _rows(given, own, rename, data, str(found.path))
-    return Transfer(str(found.path), tuple(rows), _hint(given, own, rename, rows, data))
+    constants = _constants(model)
+    rows = _rows(given, own, rename, constants, str(found.path))
+    return Transfer(str(found.path), tuple(rows), *_hint(given, own, rename, rows, constants))
 
 
-def _from_the_data(model: nn.Module) -> set[str]:
-    """Names of buffers that a module declares to come from the data, such as anchors: a file must not replace them."""
+def _constants(model: nn.Module) -> set[str]:
+    """Names of the buffers that modules declare as `constants` (anchors, an image's mean): no file replaces them."""
     return {
         f"{name}.{buffer}" if name else buffer
         for name, module in model.named_modules()
-        for buffer in getattr(module, "from_the_data", ())
+        for buffer in getattr(module, "constants", ())
     }
 
 
-def _rows(given: Shapes, own: Shapes, rename: Mapping[str, str], data: set[str], where: str) -> list[Row]:
+def _rows(given: Shapes, own: Shapes, rename: Mapping[str, str], constants: set[str], where: str) -> list[Row]:
     targets: dict[str, str] = {}
     for name in given:
         target = _renamed(name, rename)
         if target in targets:
             raise ConfigError(f"start.rename maps both '{targets[target]}' and '{name}' of {where} to '{target}'")
         targets[target] = name
-    rows = [_row(name, given[name], target, own, data) for target, name in targets.items()]
-    rest = [name for name in own if name not in targets and name not in data]
+    rows = [_row(name, given[name], target, own, constants) for target, name in targets.items()]
+    rest = [name for name in own if name not in targets and name not in constants]
     return rows + [Row("", name, None, own[name], "not in the file") for name in rest]
 
 
-def _row(name: str, shape: Shape, target: str, own: Shapes, data: set[str]) -> Row:
+def _row(name: str, shape: Shape, target: str, own: Shapes, constants: set[str]) -> Row:
     if target not in own:
         return Row(name, "", shape, None, "not in the network")
-    fate: Fate = "from the data" if target in data else "loaded" if shape == own[target] else "other shape"
+    fate: Fate = "constant" if target in constants else "loaded" if shape == own[target] else "other shape"
     return Row(name, target, shape, own[target], fate)
 
 
@@ -137,8 +138,10 @@ def _renamed(name: str, rename: Mapping[str, str]) -> str:
     return name if old is None else rename[old] + name.removeprefix(old)
 
 
-def _hint(given: Shapes, own: Shapes, rename: Mapping[str, str], rows: Sequence[Row], data: set[str]) -> dict[str, str]:
-    """One more rename of a prefix under which at least a tenth of the file more would load; empty where none does.
+def _hint(
+    given: Shapes, own: Shapes, rename: Mapping[str, str], rows: Sequence[Row], constants: set[str]
+) -> tuple[dict[str, str], int]:
+    """One more rename of a prefix under which at least a tenth of the file more would load, and how many would.
 
     Names that end alike and have one shape vote for what stands before; the pair that loads most is taken.
     """
@@ -151,14 +154,15 @@ def _hint(given: Shapes, own: Shapes, rename: Mapping[str, str], rows: Sequence[
         known = [(head, tails[tail, given[name]]) for head, tail in _splits(name) if (tail, given[name]) in tails]
         votes.update((head, new) for head, heads in known[:1] for new in heads[:8])
     now = sum(row.fate == "loaded" for row in rows)
-    best, most = {}, now + max(len(given) // 10, 2) - 1
+    best: dict[str, str] = {}
+    most = now + max(len(given) // 10, 2) - 1
     for (old, new), _ in votes.most_common(5):
         tried = {**rename, old: new}
         targets = [(name, _renamed(name, tried)) for name in given]
-        loads = sum(own.get(target) == given[name] and target not in data for name, target in targets)
+        loads = sum(own.get(target) == given[name] and target not in constants for name, target in targets)
         if len({target for _, target in targets}) == len(targets) and loads > most:
             best, most = {old: new}, loads
-    return best
+    return best, most if best else now
 
 
 def _splits(name: str) -> list[tuple[str, str]]:

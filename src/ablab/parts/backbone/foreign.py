@@ -19,6 +19,7 @@ class Foreign(nn.Module):
     """
 
     strides = STRIDES
+    constants = ("mean", "std")  # starting weights do not replace them
 
     def __init__(
         self,

@@ -18,7 +18,7 @@ class AnchorHead(nn.Module):
     """
 
     anchors: Tensor  # (levels, A, 2), pixels
-    from_the_data = ("anchors",)  # starting weights do not replace them
+    constants = ("anchors",)  # starting weights do not replace them
 
     def __init__(self, channels: Sequence[int], classes: int, anchors: Tensor, strides: Sequence[int]) -> None:
         super().__init__()
