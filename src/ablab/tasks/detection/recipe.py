@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from ablab.config import Config
 from ablab.recipe import DataRecipe, ModelRecipe, Part, PartSpec, Recipe
@@ -24,6 +24,15 @@ class DetectionModel(ModelRecipe):
     neck: Literal["pan", "fpn"] = "pan"
     head: Literal["anchor", "anchor-free"] = "anchor"
     bins: int = Field(default=16, ge=2, description="anchor-free: bins of a side's distribution, in cells")
+
+    @model_validator(mode="after")
+    def _useful(self) -> DetectionModel:
+        idle = [name for name in ("stem", "pool") if getattr(self, name) != type(self).model_fields[name].default]
+        if self.backbone and idle:
+            raise ValueError(f"{' and '.join(idle)} would do nothing beside a backbone of your own; take it out")
+        if self.head == "anchor" and self.bins != type(self).model_fields["bins"].default:
+            raise ValueError("bins would do nothing: the head 'anchor' predicts no distribution; take it out")
+        return self
 
 
 class DetectionData(DataRecipe):
@@ -115,3 +124,9 @@ class DetectionRecipe(Recipe):
     loss: LossRecipe = LossRecipe()
     augment: AugmentRecipe = AugmentRecipe()
     postprocess: PostprocessRecipe = PostprocessRecipe()
+
+    @model_validator(mode="after")
+    def _anchors(self) -> DetectionRecipe:
+        if self.model.head == "anchor-free" and self.anchors != "auto":
+            raise ValueError(f"anchors: '{self.anchors}' would do nothing: the head is anchor-free; take it out")
+        return self

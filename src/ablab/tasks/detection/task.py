@@ -25,6 +25,7 @@ from ablab.tasks.detection.draw import draw, encode_png
 from ablab.tasks.detection.formats.dataset import Dataset, manifest, open_dataset
 from ablab.tasks.detection.formats.reading import read_image
 from ablab.tasks.detection.losses.criterion import Criterion
+from ablab.tasks.detection.losses.defaults import resolve
 from ablab.tasks.detection.metrics.meter import DetectionMeter
 from ablab.tasks.detection.model import STRIDES, build_model, check_size
 from ablab.tasks.detection.panels import panels
@@ -38,6 +39,7 @@ class Detection:
 
     def __init__(self, recipe: DetectionRecipe, facts: dict[str, Any] | None = None) -> None:
         check_size(recipe.train.image_size)
+        resolve(recipe.loss, recipe.model.head)
         self.recipe = recipe
         self._given = facts
 

@@ -25,18 +25,38 @@ WIDTH_AND_DEPTH = {"n": (0.25, 0.33), "s": (0.5, 0.33), "m": (0.75, 0.67), "l": 
 NECKS = {"pan": PAN, "fpn": FPN}
 
 
+def scale(recipe: DetectionModel) -> tuple[list[int], list[int]]:
+    """Channels of the five stages and repeats of the last four; the neck takes the last three and the first of them.
+
+    Raises ConfigError where the recipe's own width or depth comes out as the size's.
+    """
+    own = WIDTH_AND_DEPTH[recipe.size]
+    chosen = recipe.width or own[0], recipe.depth or own[1]
+
+    def scaled(width: float, depth: float) -> tuple[list[int], list[int]]:
+        repeats = [max(round(n * depth), 1) for n in (3, 6, 9, 3)]
+        return [math.ceil(w * width / 8) * 8 for w in (64, 128, 256, 512, 1024)], repeats
+
+    used = slice(1) if recipe.backbone else slice(4)  # with another backbone, depth acts in the neck alone
+    for name, mine, size in (("width", (chosen[0], own[1]), own), ("depth", (own[0], chosen[1]), own)):
+        (widths, repeats), (other_widths, other_repeats) = scaled(*mine), scaled(*size)
+        if mine != size and (widths, repeats[used]) == (other_widths, other_repeats[used]):
+            raise ConfigError(f"model.{name} would do nothing: size '{recipe.size}' comes out the same; take it out")
+    return scaled(*chosen)
+
+
 class YOLOv5(nn.Module):
     """YOLOv5 of one size.  (B, 3, H, W) in 0..1, H and W multiples of 32 -> the head's raw maps."""
 
     strides = STRIDES
 
     def __init__(self, recipe: DetectionModel, classes: int, anchors: Tensor | None) -> None:
-        """`anchors` (levels, A, 2) are widths and heights in pixels; None for a head without."""
+        """`anchors` (levels, A, 2) are widths and heights in pixels; None for a head without.
+
+        Raises ConfigError for a width or depth that gives no other network than the size's own.
+        """
         super().__init__()
-        width, depth = WIDTH_AND_DEPTH[recipe.size]
-        width, depth = recipe.width or width, recipe.depth or depth
-        widths = [math.ceil(w * width / 8) * 8 for w in (64, 128, 256, 512, 1024)]
-        repeats = [max(round(n * depth), 1) for n in (3, 6, 9, 3)]
+        widths, repeats = scale(recipe)
         self.backbone = (
             PartBackbone(recipe.backbone) if recipe.backbone else CSPDarknet(widths, repeats, recipe.stem, recipe.pool)
         )
