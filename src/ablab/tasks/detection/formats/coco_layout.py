@@ -44,7 +44,7 @@ def draft_coco(path: Path) -> Source:
     defects: list[Defect] = []
     tables = {split: _Table(file, defects) for split, file in files.items()}
     bare = [] if path.is_file() else image_lists(path)
-    if "test" in tables and not tables["test"].annotations and len(tables) > 1:
+    if "test" in tables and not tables["test"].annotated and len(tables) > 1:
         bare.append(tables.pop("test").file)
     for file in bare:
         detail = "it lists images without annotations, so it is no split"
@@ -85,6 +85,8 @@ class _Table:
         self.images = entries_of(data, "images", file)
         bare = "annotations" not in data and split_in(file.stem) == "test"  # as COCO's own image_info_test-dev2017.json
         self.annotations = [] if bare else entries_of(data, "annotations", file)
+        info = data.get("info")  # `annotated` is ours: without annotations there are no objects
+        self.annotated = bool(self.annotations or (isinstance(info, dict) and info.get("annotated") is True))
         self.image_ids = sorted_ids(self.images, "images", file)
         categories = entries_of(data, "categories", file)
         ids = sorted_ids(categories, "categories", file)

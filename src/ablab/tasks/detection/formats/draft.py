@@ -101,13 +101,13 @@ def identify(root: Path, natural: Mapping[Path, str]) -> dict[Path, str]:
 
 
 def name_of(root: Path, image: Path) -> str:
-    """An image's natural id: its name, or its path below `images/` and a split's folder there.
-
-    `a.jpg`, `images/a.jpg`, `images/train2017/a.jpg` and `train/images/a.jpg` are a; `images/train/b/a.jpg` is b/a.
-    """
-    parts = without_suffix(Path(os.path.relpath(image, root)).as_posix()).split("/")
-    below = parts[parts.index("images") + 1 :] if "images" in parts[:-1] else parts[-1:]
-    return "/".join(below[1:] if len(below) > 1 and split_of(below[0]) else below)
+    """The path of an image without suffix, less `images/` and the folder of its split: images/train/a/b.jpg is a/b."""
+    *folders, name = Path(os.path.relpath(image, root)).parts
+    if "images" in folders:
+        folders = folders[folders.index("images") + 1 :]
+    if folders and split_of(folders[0]):
+        folders = folders[1:]
+    return "/".join([*folders, without_suffix(name)] if ".." not in folders else [without_suffix(name)])
 
 
 def _from(root: Path, path: Path, whole: bool) -> str:

@@ -19,7 +19,7 @@ from ablab.errors import DataError, suggest
 from ablab.tasks.detection.formats.class_names import read_names
 from ablab.tasks.detection.formats.coco_files import image_folders
 from ablab.tasks.detection.formats.defect import Defect
-from ablab.tasks.detection.formats.draft import Draft, Object, Source, draft, identify, unusable
+from ablab.tasks.detection.formats.draft import Draft, Object, Source, draft, identify, name_of, unusable
 from ablab.tasks.detection.formats.images import Finder, without_suffix
 from ablab.tasks.detection.formats.layout import SPLITS, Layout, split_of
 from ablab.tasks.detection.formats.settle import settle
@@ -47,7 +47,7 @@ def draft_table(path: Path) -> Source:
         table.read(images, names, defects)
     if "all" in images and len(images) > 1:
         raise DataError(f"{path}: some rows name a split and others do not; fill the column 'split', or remove it")
-    ids = identify(root, {file: without_suffix(file.name) for found in images.values() for file in found})
+    ids = identify(root, {file: name_of(root, file) for found in images.values() for file in found})
     splits = {
         split: [_draft(file, image, ids[file]) for file, image in images[split].items()]
         for split in (*SPLITS, "all")

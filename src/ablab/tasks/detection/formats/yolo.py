@@ -11,15 +11,13 @@ x1 = (centre x - width / 2) * image width, and so on.
 from __future__ import annotations
 
 import math
-import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from ablab.tasks.detection.formats.defect import Defect
-from ablab.tasks.detection.formats.draft import Draft, Object, Source, draft, identify, unusable
-from ablab.tasks.detection.formats.images import without_suffix
-from ablab.tasks.detection.formats.layout import Layout, split_of
+from ablab.tasks.detection.formats.draft import Draft, Object, Source, draft, identify, name_of, unusable
+from ablab.tasks.detection.formats.layout import Layout
 from ablab.tasks.detection.formats.settle import settle
 from ablab.tasks.detection.formats.yolo_attributes import Attributes, Beside, read_attributes
 from ablab.tasks.detection.formats.yolo_folders import described_by_folders
@@ -41,7 +39,7 @@ def draft_yolo(path: Path) -> Source:
     file = path if path.is_file() else find_yaml(path)
     described = described_by_folders(path) if file is None else described_by_yaml(file)
     defects = list(described.defects)
-    natural = {image: _natural(described.root, image) for images in described.splits.values() for image in images}
+    natural = {image: name_of(described.root, image) for images in described.splits.values() for image in images}
     ids = identify(described.root, natural)
     reader = _Labels(described.names, described.count, ids, read_attributes(described.root), defects)
     splits = {split: reader.read(split, images) for split, images in described.splits.items()}
@@ -54,16 +52,6 @@ def draft_yolo(path: Path) -> Source:
         detail = f"{reader.outlines} outlines became their bounding boxes"
         defects.append(Defect("outlines", described.root.name or str(described.root), detail))
     return Source("yolo", described.root, names, names, splits, defects, "shares", described.places)
-
-
-def _natural(root: Path, image: Path) -> str:
-    """The path of an image without suffix, less `images/` and the folder of its split: images/train/a/b.jpg is a/b."""
-    *folders, name = Path(os.path.relpath(image, root)).parts
-    if "images" in folders:
-        folders = folders[folders.index("images") + 1 :]
-    if folders and split_of(folders[0]):
-        folders = folders[1:]
-    return "/".join([*folders, without_suffix(name)] if ".." not in folders else [without_suffix(name)])
 
 
 class _Labels:

@@ -135,6 +135,6 @@ def _coco128() -> Source:
         COCO_TERMS,
         "coco128",
         (Piece("train", archive),),
-        extra=(("data.yaml", f"path: .\ntrain: images/train2017\nnames:\n{listed}\n"),),
+        extra=(("data.yaml", f"train: images/train2017\nnames:\n{listed}\n"),),
         note="coco128 does not split its images; divide them with `ablab data split`",
     )
