@@ -5,7 +5,7 @@ Keys in use:
     order           ("order", study, seed, epoch)
     augmentation    ("augment", study, seed, epoch, sample id, name of the augmentation)
     initialisation  ("init", study, seed, site name)      through `torch_seed`
-    training step   ("step", study, seed, step)           through `torch_seed`
+    training step   ("step", study, seed, batch)          through `torch_seed`
 
 So arms under one seed see the same batches whatever layers they hold, and any number of loader workers gives the same
 samples. Philox is a counter-based generator (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3").

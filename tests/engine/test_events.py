@@ -91,6 +91,18 @@ def test_lines_say_how_far_and_how_long(monkeypatch: pytest.MonkeyPatch) -> None
     ]
 
 
+def test_work_that_goes_on_is_timed_from_where_it_stands(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr(events.time, "monotonic", lambda: now[0])
+    out = io.StringIO()
+    lines = Lines(every=10, stream=out)
+    lines.begin("train", 900)
+    lines.advance(800, {})
+    now[0] += 20
+    lines.advance(810, {})
+    assert out.getvalue() == "train 810/900, 3:00 left\n"
+
+
 def test_bars_show_several_rows_and_end_with_the_last() -> None:
     out = io.StringIO()
     bars = Bars(Console(file=out, force_terminal=True, width=160))

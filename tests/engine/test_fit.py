@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tiny import Images, Tiny, fresh, recipe
+from tiny import Accuracy, Images, Tiny, fresh, recipe
 from torch import nn
 
 from ablab.config import override
@@ -215,6 +215,31 @@ def test_evaluation_sees_each_sample_once_in_order_and_leaves_the_mode() -> None
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
     items_by_worker = evaluate(task, model, samples, recipe(workers=2))
     np.testing.assert_array_equal(items["right"], items_by_worker["right"])
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_samples_of_several_shapes_reach_the_meter_in_their_order(workers: int) -> None:
+    class Odd(Tiny):
+        def collate(self, samples: Any) -> dict[str, Any]:
+            assert len({sample["image"].shape for sample in samples}) == 1
+            return super().collate(samples)
+
+        def predict(self, model: nn.Module, batch: dict[str, Any]) -> list[int]:
+            return batch["labels"].tolist()  # right where the meter gets its own truth beside it
+
+    task, samples = Odd(recipe(workers=workers)), Images("validation", 20)
+    rng = np.random.default_rng(0)
+    shapes = [(12, 12) if wide else (8, 12) for wide in rng.random(20) < 0.5]
+    samples.images = [image[:height] for image, (height, _) in zip(samples.images, shapes, strict=True)]
+    samples.shapes = shapes
+
+    class Ordered(Accuracy):
+        def update(self, predictions: Any, truth: Any) -> None:
+            self.right += list(predictions)
+
+    task.meter = Ordered  # type: ignore[method-assign]
+    found = evaluate(task, fresh(), samples, task.recipe, batch=3)["right"]
+    np.testing.assert_array_equal(found, samples.labels)
 
 
 def test_splits_are_not_needed_beyond_training_where_nothing_is_validated() -> None:

@@ -15,7 +15,10 @@ from torch import Tensor, nn
 from ablab import registry, stats
 from ablab.contracts import SampleSet, Splits, Task
 from ablab.engine.events import Events, working
-from ablab.engine.optim import optimizer
+from ablab.engine.freezing import Freezing
+from ablab.engine.loading import KeyedSampler
+from ablab.engine.memory import explained
+from ablab.engine.optim import groups, optimizer
 from ablab.engine.precision import choose
 from ablab.errors import ConfigError, UserError, suggest
 from ablab.measure import flops, latency, parameters
@@ -81,10 +84,10 @@ def plan(study: Study, plugins: Sequence[Path], events: Events, jobs: int | None
 
 
 def at_a_time(study: Study) -> int:
-    """Runs at a time: as many as the cores hold at the recipe's threads; one where there is a GPU."""
+    """Runs at a time: as many as the cores hold at the recipe's processes and threads; one where there is a GPU."""
     if study.baseline.train.device != "cpu" and torch.cuda.is_available():
         return 1
-    return max((os.cpu_count() or 1) // study.baseline.train.threads, 1)
+    return max((os.cpu_count() or 1) // (study.baseline.train.threads * study.baseline.train.devices), 1)
 
 
 def _build(made: Sequence[Arm], seed: int, events: Events) -> list[Built]:
@@ -95,6 +98,7 @@ def _build(made: Sequence[Arm], seed: int, events: Events) -> list[Built]:
             splits = task.data((arm.stream, seed))
             built.append(Built(arm, task, splits, build(task, arm, seed)))
             _check_parts(arm)
+            _check_names(arm, built[-1].model)
         except UserError as error:
             if arm.kind == "baseline":
                 raise
@@ -111,6 +115,12 @@ def _check_parts(arm: Arm) -> None:
     for entry in entries.values():
         if entry.slot in contract.PROMISES:
             contract.check(entry)
+
+
+def _check_names(arm: Arm, model: nn.Module) -> None:
+    """Raise ConfigError for a glob of the recipe that names no parameter of this network, or does nothing."""
+    groups(model, arm.recipe.optimizer.weight_decay, arm.recipe.optimizer.rates)
+    Freezing(model, arm.recipe.train.freeze, arm.recipe.train.unfreeze).end()
 
 
 def _batch(task: Task, samples: SampleSet, count: int, epoch: int) -> dict[str, Any]:
@@ -138,10 +148,12 @@ def _evaluation(built: Built, metric: str) -> float:
 
 def _row(built: Built, evaluation_seconds: float) -> dict[str, Any]:
     train = built.arm.recipe.train
-    step = _step_seconds(built)
-    steps = -(-len(built.splits.train) // train.batch) * train.epochs
+    with explained(train):
+        step = _step_seconds(built)  # of one batch, with nothing frozen
+    batches = KeyedSampler(len(built.splits.train), (), train.batch, train.epochs, built.splits.sampling)
+    steps = -(-len(batches.sizes) // train.accumulate) * train.epochs
     validations = 1 + (train.epochs // train.validate_every if train.validate_every else 0)
-    seconds = STARTUP_SECONDS + steps * step + validations * len(built.splits.validation) * evaluation_seconds
+    seconds = STARTUP_SECONDS + len(batches) * step + validations * len(built.splits.validation) * evaluation_seconds
     example = built.task.example()
     return {
         "arm": built.arm.name,

@@ -13,7 +13,7 @@ from ablab import __version__, registry, weights
 from ablab.config import load_yaml, override
 from ablab.contracts import SampleSet, Task
 from ablab.engine.evaluate import evaluate as gather
-from ablab.engine.events import Events, clock, working
+from ablab.engine.events import Events, working
 from ablab.engine.precision import Precision, choose
 from ablab.engine.transfer import Transfer, match
 from ablab.errors import ConfigError, suggest
@@ -24,6 +24,7 @@ from ablab.study.build import build, untaught
 from ablab.study.close import log_reading
 from ablab.study.design import BASELINE, Arm, run_fingerprint
 from ablab.study.store import driving, finished
+from ablab.study.train import follow as follow_arm
 from ablab.study.train import restore, scores
 from ablab.study.train import train as train_arm
 
@@ -43,24 +44,40 @@ def train(
 
     A run that is finished is not done again: its record comes back.
     """
-    source = registry.load_plugins(list(plugins))
-    made = read_recipe(recipe, changes)
-    arm = Arm(BASELINE, "baseline", "", made, stream="train")
-    with working(events, "read the data", 1):
-        manifest = registry.task(made.task)[1](made).data(("train", seed)).manifest
-    key = RunKey("train", arm.name, seed, run_fingerprint(arm, seed, manifest, source, __version__))
     folder = folder or Path("runs") / "train"
+    with working(events, "read the data", 1):
+        arm, key = _asked(recipe, changes, seed, plugins)
     place = folder / key.folder
     with driving(folder):
         record = finished(folder, [key]).get(key)
         if record and record.status != "failed":
             events.say(f"{place} is done already; to train it again, give another --folder or --seed")
             return record, place
-        record = train_arm(arm, key, folder, spec.Judge(), events)
+        record = train_arm(arm, key, folder, spec.Judge(), events, plugins)
     if record.status == "done":
         seconds, speed = record.cost["train_seconds"], record.cost["images_per_second"]
-        events.say(f"trained in {clock(seconds)} ({seconds:.1f} s), {speed:.1f} images/s over the whole loop")
+        events.say(f"trained in {seconds:.1f} s: {speed:.1f} images/s of the whole loop")
     return record, place
+
+
+def follow(
+    recipe: Path | None, changes: Mapping[str, Any], seed: int, folder: Path | None, plugins: Sequence[Path]
+) -> None:
+    """What `train` is for the other ranks of torchrun: they take part, and write and say nothing."""
+    folder = folder or Path("runs") / "train"
+    arm, key = _asked(recipe, changes, seed, plugins)
+    record = finished(folder, [key]).get(key)
+    if record is None or record.status == "failed":
+        follow_arm(arm, key, folder, spec.Judge())
+
+
+def _asked(recipe: Path | None, changes: Mapping[str, Any], seed: int, plugins: Sequence[Path]) -> tuple[Arm, RunKey]:
+    """The arm and its key; the data is read for it."""
+    source = registry.load_plugins(list(plugins))
+    made = read_recipe(recipe, changes)
+    arm = Arm(BASELINE, "baseline", "", made, stream="train")
+    manifest = registry.task(made.task)[1](made).data(("train", seed)).manifest
+    return arm, RunKey("train", arm.name, seed, run_fingerprint(arm, seed, manifest, source, __version__))
 
 
 def read_recipe(file: Path | None, changes: Mapping[str, Any]) -> Recipe:
