@@ -60,7 +60,7 @@ def last_at_each_stride(shapes: Sequence[Sequence[int]]) -> list[int]:
 
 def working(name: str, names: Iterable[str], works: Callable[[str], bool], known: Sequence[str]) -> str:
     """End an error message: names near `name` that do work, then some that are known to."""
-    near = difflib.get_close_matches(name, list(names), n=8, cutoff=0.5)
+    near = difflib.get_close_matches(name, list(names), n=5, cutoff=0.5)
     found = [word for word in near if word != name and works(word)][:3]
     return ", ".join(dict.fromkeys([*found, *known]))
 
