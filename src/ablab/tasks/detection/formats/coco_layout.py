@@ -18,7 +18,7 @@ from typing import Any
 
 from ablab.errors import DataError
 from ablab.tasks.detection.formats.coco import entries_of, kind_of, load_json, sorted_ids, unique_names
-from ablab.tasks.detection.formats.coco_files import find_files, image_folders, image_lists, root_of, split_in
+from ablab.tasks.detection.formats.coco_files import find_files, image_folders, image_lists, root_of
 from ablab.tasks.detection.formats.defect import Defect
 from ablab.tasks.detection.formats.draft import Draft, Object, Source, draft, identify, unusable
 from ablab.tasks.detection.formats.images import Finder, without_suffix
@@ -42,7 +42,7 @@ def draft_coco(path: Path) -> Source:
     root = root_of(path)
     files = {"all": path} if path.is_file() else find_files(path)
     defects: list[Defect] = []
-    tables = {split: _Table(file, defects) for split, file in files.items()}
+    tables = {split: _Table(file, split, defects) for split, file in files.items()}
     bare = [] if path.is_file() else image_lists(path)
     if "test" in tables and not tables["test"].annotated and len(tables) > 1:
         bare.append(tables.pop("test").file)
@@ -75,7 +75,7 @@ def _natural(name: str) -> str:
 class _Table:
     """One JSON file."""
 
-    def __init__(self, file: Path, defects: list[Defect]) -> None:
+    def __init__(self, file: Path, split: str, defects: list[Defect]) -> None:
         data = load_json(file, _lighter)
         if not isinstance(data, dict):
             raise DataError(
@@ -83,7 +83,7 @@ class _Table:
             )
         self.file, self.defects = file, defects
         self.images = entries_of(data, "images", file)
-        bare = "annotations" not in data and split_in(file.stem) == "test"  # as COCO's own image_info_test-dev2017.json
+        bare = "annotations" not in data and split == "test"  # as COCO's own image_info_test-dev2017.json
         self.annotations = [] if bare else entries_of(data, "annotations", file)
         info = data.get("info")  # `annotated` is ours: without annotations there are no objects
         self.annotated = bool(self.annotations or (isinstance(info, dict) and info.get("annotated") is True))

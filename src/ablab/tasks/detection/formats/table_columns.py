@@ -67,15 +67,17 @@ def read_rows(file: Path) -> Iterator[tuple[int, Row]]:
     Raises DataError where the table has no header that can be understood.
     """
     lines = read_lines(file, EXPECTED)
-    delimiter, columns = _header(file, lines)
+    delimiter, columns, headed = _header(file, lines)
     rows = csv.reader(lines, delimiter=delimiter)
-    if columns != HEADLESS:
-        next(rows)
-    number = rows.line_num
+    number = 0
     try:
         for fields in rows:
             number = rows.line_num
-            if any(map(str.strip, fields)):
+            if not any(map(str.strip, fields)):
+                continue
+            if headed:
+                headed = False
+            else:
                 yield number, {name: text.strip() for name, text in zip(columns, fields, strict=False) if name}
     except csv.Error as error:
         raise DataError(f"{file}, after line {number}: {error}") from None
@@ -104,8 +106,8 @@ def _has_boxes(file: Path) -> bool:
     return True
 
 
-def _header(file: Path, lines: list[str]) -> tuple[str, tuple[str, ...]]:
-    """The delimiter, and each column's name; '' for a column that says nothing to us."""
+def _header(file: Path, lines: list[str]) -> tuple[str, tuple[str, ...], bool]:
+    """The delimiter, each column's name ('' for one that says nothing to us), and whether the first row names them."""
     first = next((line for line in lines if line.strip()), "")
     if not first:
         raise DataError(f"{file} is empty; expected {EXPECTED}")
@@ -115,12 +117,12 @@ def _header(file: Path, lines: list[str]) -> tuple[str, tuple[str, ...]]:
     except csv.Error as error:
         raise DataError(f"{file}: {error}; expected {EXPECTED}") from None
     columns = _columns(fields)
-    far = {"w", "h"} if {"w", "h"} <= {*columns} else {"x2", "y2"}
-    missing = [name for name in ("image", "x1", "y1", *sorted(far), "class") if name not in columns]
+    far = ("w", "h") if {"w", "h"} <= {*columns} else ("x2", "y2")
+    missing = [name for name in ("image", "x1", "y1", *far, "class") if name not in columns]
     if not missing:
-        return delimiter, columns
+        return delimiter, columns, True
     if len(fields) == len(HEADLESS) and _is_row(fields):
-        return delimiter, HEADLESS
+        return delimiter, HEADLESS, False
     raise DataError(f"{file} has no column for {', '.join(missing)}; expected {EXPECTED}; got {first[:120]!r}")
 
 
