@@ -18,6 +18,7 @@ from ablab.errors import DataError
 FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "TIFF", "GIF", "PPM")
 MOST_PIXELS = 80_000_000  # 240 MB once decoded; a small file that claims more is a decompression bomb or a mistake
 ENDS = {"JPEG": b"\xff\xd9", "MPO": b"\xff\xd9", "PNG": b"IEND\xaeB`\x82"}  # the last bytes of a whole file
+TIFF = (b"II*\0", b"MM\0*")  # the first bytes, by the order of bytes
 TAIL = 64  # bytes in which that end is looked for: some cameras and editors pad a file
 
 
@@ -25,7 +26,8 @@ def read_image(path: Path) -> np.ndarray:
     """The image as RGB.  -> (H, W, 3) uint8
 
     Greyscale is repeated, a palette is looked up, alpha is dropped, of 16 bits the upper eight are kept.
-    Raises DataError, naming the file, where it is missing, no image, truncated, or larger than `MOST_PIXELS`.
+    Raises DataError, naming the file, where it is missing, no image, truncated, of 32-bit numbers, or larger than
+    `MOST_PIXELS`.
     """
     return decode(read_bytes(path), path)
 
@@ -51,14 +53,24 @@ def decode(data: bytes, path: Path) -> np.ndarray:
     """`read_image` of bytes; `path` is only for messages.  -> (H, W, 3) uint8"""
     with _explained(path):
         _size(io.BytesIO(data), path)
-        try:
-            image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
-        except cv2.error:
-            image = None
-        if image is not None:
-            return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
-        with Image.open(io.BytesIO(data), formats=FORMATS) as picture:
-            return np.array(picture.convert("RGB"))
+        image = None if data[:4] in TIFF else _by_opencv(data)
+        return _by_pillow(data) if image is None else image
+
+
+def _by_opencv(data: bytes) -> np.ndarray | None:
+    try:
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+    except cv2.error:
+        return None
+    return None if image is None else cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+
+
+def _by_pillow(data: bytes) -> np.ndarray:
+    """TIFF, where OpenCV blends alpha with black and is silent about what it cannot read; and what OpenCV refuses."""
+    with Image.open(io.BytesIO(data), formats=FORMATS) as picture:
+        if picture.mode.startswith("I;16"):  # Pillow itself would cut everything above 255
+            return np.repeat((np.asarray(picture) >> 8).astype(np.uint8)[..., None], 3, axis=2)
+        return np.array(picture.convert("RGB"))
 
 
 def measure(path: Path) -> tuple[int, int]:
@@ -78,6 +90,8 @@ def _size(file: BinaryIO, path: Path) -> tuple[int, int]:
                 f"{path} claims {width} x {height} pixels; ablab reads up to {MOST_PIXELS // 1_000_000} million: "
                 "cut the image into tiles, or take it out if it is a decompression bomb"
             )
+        if picture.format == "TIFF" and picture.mode in ("I", "F"):
+            raise DataError(f"{path} has numbers of 32 bits, and which of them is white is not said; make them 8 or 16")
         if not _ends(file, picture.format or ""):
             picture.load()  # raises where pixels are missing
     return width, height
