@@ -21,10 +21,14 @@ def train(
 ) -> None:
     """Train one model and score it on validation."""
     with answering(json) as answer:
+        from ablab.engine.distributed import follows
         from ablab.reports.listings import score_table
         from ablab.study import single
 
         overrides = settings(set, data)
+        if follows():
+            single.follow(recipe, overrides, seed, folder, [*(plugin or [])])
+            return
         with display() as shown:
             record, place = single.train(recipe, overrides, seed, folder, [*(plugin or [])], shown)
         document = {"status": record.status, "error": record.error, "folder": place, "scores": record.scores}

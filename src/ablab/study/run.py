@@ -10,8 +10,9 @@ from typing import Any
 from ablab import registry
 from ablab.config import fingerprint
 from ablab.contracts import Task
+from ablab.engine.distributed import under_torchrun
 from ablab.engine.events import Display, Events, working
-from ablab.errors import StoreError
+from ablab.errors import ConfigError, StoreError
 from ablab.records import RunKey, RunRecord, plain_json, read_json, write_json, write_record
 from ablab.study import close, store
 from ablab.study.design import Arm, arms
@@ -33,6 +34,8 @@ def run(
     Raises UserError before anything trains where an arm cannot be built; StoreError where nothing can be written.
     """
     start = time.monotonic()
+    if under_torchrun():
+        raise ConfigError("a study starts its own processes: set train.devices, and run it without torchrun")
     parallel = jobs or at_a_time(study)
     with store.driving(folder):
         made = arms(study)
@@ -130,7 +133,7 @@ def train_with_plugins(
 ) -> RunRecord:
     """One run in a process of its own, which knows the user's parts only after loading them."""
     registry.load_plugins(list(plugins))
-    return train(arm, key, folder, judged, events)
+    return train(arm, key, folder, judged, events, plugins)
 
 
 def _may_start(study: Study, folder: Path, start: float, events: Events) -> Callable[[], bool]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import platform
 import time
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,10 +17,11 @@ import ablab
 from ablab import registry
 from ablab.config import parse
 from ablab.contracts import Items, Meter, SampleSet, Task
-from ablab.engine import checkpoint
+from ablab.engine import checkpoint, distributed
+from ablab.engine.distributed import ALONE, Team
 from ablab.engine.evaluate import evaluate
-from ablab.engine.events import Events
-from ablab.engine.fit import fit
+from ablab.engine.events import Events, Silent
+from ablab.engine.fit import Fitted, fit
 from ablab.engine.snapshot import Snapshots
 from ablab.errors import AblabError, Diverged, RunError, StoreError, UserError
 from ablab.measure import flops, parameters, peak_memory_mb
@@ -26,13 +29,15 @@ from ablab.recipe import Edit, Recipe
 from ablab.records import RunKey, RunRecord, read_items, read_json, write_items, write_json, write_record
 from ablab.study.build import build, untaught
 from ablab.study.design import Arm
+from ablab.study.executors.ranks import together
 from ablab.study.spec import Judge
 
 
-def train(arm: Arm, key: RunKey, folder: Path, judge: Judge, events: Events) -> RunRecord:
+def train(arm: Arm, key: RunKey, folder: Path, judge: Judge, events: Events, plugins: Sequence[Path] = ()) -> RunRecord:
     """Train one arm under one seed and write its record into the study's `folder`.
 
-    The judge's metric chooses the epoch where the recipe's checkpoint rule is `best_ema`, and when to stop early.
+    Where the recipe says so, in several processes, which load `plugins` first; under torchrun this is its rank 0. The
+    judge's metric chooses the epoch where the recipe's checkpoint rule is `best_ema`, and when to stop early.
 
     What an earlier process left unfinished goes on from its last snapshot, which is deleted when the record stands. A
     run that diverges leaves a record that says so; one that fails leaves the error and is tried again by the next
@@ -40,11 +45,10 @@ def train(arm: Arm, key: RunKey, folder: Path, judge: Judge, events: Events) -> 
     written: there is no record to leave.
     """
     place = folder / key.folder
-    snapshots = Snapshots(place / "snapshot.safetensors", key.fingerprint)
     for leftover in place.glob(".*.*"):  # of a process that was killed while it wrote; the folder is ours alone
         leftover.unlink()
     try:
-        record = _train(arm, key, place, judge, events, snapshots)
+        record = _share(arm, key, place, judge, events, plugins)
     except Diverged as error:
         record = RunRecord(key, "diverged", error=str(error), environment=environment())
     except (UserError, StoreError):
@@ -55,17 +59,54 @@ def train(arm: Arm, key: RunKey, folder: Path, judge: Judge, events: Events) -> 
         record = RunRecord(key, "failed", error=f"{type(error).__name__}: {error}", environment=environment())
     write_record(folder, record)
     if record.status != "failed":
-        snapshots.delete()
+        _snapshots(key, place).delete()
     return record
 
 
-def _train(arm: Arm, key: RunKey, place: Path, judge: Judge, events: Events, snapshots: Snapshots) -> RunRecord:
+def follow(arm: Arm, key: RunKey, folder: Path, judge: Judge) -> None:
+    """Take part in the training of torchrun's rank 0, which writes all there is to write, divergence included."""
+    with suppress(Diverged):
+        team = distributed.join_torchrun(arm.recipe.train)
+        _train(arm, key, folder / key.folder, judge, Silent(), team)
+        team.leave()
+
+
+def _share(arm: Arm, key: RunKey, place: Path, judge: Judge, events: Events, plugins: Sequence[Path]) -> RunRecord:
+    """Train with as many processes as the recipe and torchrun say."""
+    note = distributed.check(arm.recipe.train)
+    if note:
+        events.say(note)
+    if distributed.under_torchrun():
+        team = distributed.join_torchrun(arm.recipe.train)
+        record = _train(arm, key, place, judge, events, team)
+        team.leave()
+    elif arm.recipe.train.devices > 1:
+        record = together(_rank, (plugins, arm, key, place, judge), arm.recipe.train, events)
+    else:
+        record = _train(arm, key, place, judge, events, ALONE)
+    assert record  # rank 0 has one
+    return replace(record, notes=(*record.notes, note)) if note else record
+
+
+def _rank(
+    plugins: Sequence[Path], arm: Arm, key: RunKey, place: Path, judge: Judge, events: Events, team: Team
+) -> RunRecord | None:
+    registry.load_plugins(list(plugins))
+    return _train(arm, key, place, judge, events, team)
+
+
+def _snapshots(key: RunKey, place: Path) -> Snapshots:
+    return Snapshots(place / "snapshot.safetensors", key.fingerprint)
+
+
+def _train(arm: Arm, key: RunKey, place: Path, judge: Judge, events: Events, team: Team) -> RunRecord | None:
+    """Rank 0 evaluates and writes; the other ranks are done when the network is trained."""
     start = time.perf_counter()
     task: Task = registry.task(arm.recipe.task)[1](arm.recipe)
     torch.set_num_threads(arm.recipe.train.threads)
     splits = task.data((arm.stream, key.seed))
     made = build(task, arm, key.seed)
-    for note in made.begin(place):
+    for note in made.begin(place) if team.leads else ():
         events.say(note)
     cost = {"parameters": float(parameters(made.model)), "flops": float(flops(made.model, task.example()))}
     fitted = fit(
@@ -78,8 +119,11 @@ def _train(arm: Arm, key: RunKey, place: Path, judge: Judge, events: Events, sna
         events=events,
         metric=judge.metric,
         direction=judge.direction,
-        snapshots=snapshots,
+        snapshots=_snapshots(key, place),
+        team=team,
     )
+    if not team.leads:
+        return None
     items = evaluate(task, fitted.model, splits.validation, arm.recipe, events=events)
     meter = task.meter()
     settings = meter.choose(items)
@@ -91,7 +135,7 @@ def _train(arm: Arm, key: RunKey, place: Path, judge: Judge, events: Events, sna
         "train_seconds": fitted.seconds,
         "images_per_second": fitted.images_per_second,
         "run_seconds": time.perf_counter() - start + fitted.earlier_seconds,
-        "peak_memory_mb": peak_memory_mb(),
+        **_peaks(fitted),
     }
     return RunRecord(
         key,
@@ -105,6 +149,13 @@ def _train(arm: Arm, key: RunKey, place: Path, judge: Judge, events: Events, sna
         environment=environment() | fitted.environment,
         notes=(*splits.notes, *made.notes, *fitted.notes),
     )
+
+
+def _peaks(fitted: Fitted) -> dict[str, float]:
+    """Rank 0's most memory, MB."""
+    device = next(fitted.model.parameters()).device
+    card = {"peak_gpu_memory_mb": peak_memory_mb(device)} if device.type == "cuda" else {}
+    return {"peak_memory_mb": peak_memory_mb(), **card}
 
 
 def scores(meter: Meter, items: Items, settings: dict[str, float]) -> dict[str, float]:

@@ -47,9 +47,7 @@ def execute(
     Before each job `start()` is asked whether to go on. When the caller stops listening (Ctrl-C included), the jobs
     under way are ended; when this process dies, its children notice and end themselves.
     """
-    # The server must not import the user's main module: a script without a guard would run again.
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["ablab.study.train", "ablab.tasks.detection.task"])
+    context = forking()
     waiting, running = list(jobs), list[_Running]()
     try:
         while waiting or running:
@@ -68,6 +66,14 @@ def execute(
             if each.process.is_alive():
                 each.process.kill()
             each.row.close()
+
+
+def forking() -> Any:
+    """A server that has torch imported, from which processes are forked: each starts in some milliseconds."""
+    # The server must not import the user's main module: a script without a guard would run again.
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["ablab.study.train", "ablab.tasks.detection.task"])
+    return context
 
 
 def _launch(context: Any, job: Job, display: Display) -> _Running:
@@ -106,7 +112,7 @@ def _listen(running: Sequence[_Running]) -> list[_Running]:
 
 def _child(connection: Connection, work: Callable[..., object], arguments: tuple[Any, ...]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
-    threading.Thread(target=_die_with_parent, daemon=True).start()
+    threading.Thread(target=die_with_parent, daemon=True).start()
     error = ""
     try:
         work(*arguments, Sender(connection.send))
@@ -119,7 +125,7 @@ def _child(connection: Connection, work: Callable[..., object], arguments: tuple
     connection.close()
 
 
-def _die_with_parent() -> None:
+def die_with_parent() -> None:
     """End this process when the one that asked for it is gone: its results would have no home."""
     parent = multiprocessing.parent_process()
     if parent is not None:
