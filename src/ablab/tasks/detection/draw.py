@@ -16,6 +16,7 @@ Colour = tuple[int, int, int]  # RGB
 Rectangle = tuple[int, int, int, int]  # x1 y1 x2 y2, whole pixels
 
 # Okabe and Ito 2008 (https://jfly.uni-koeln.de/color/), told apart by colour-blind readers too; black is left out.
+# For more classes come colours between them, which need their names beside them.
 PALETTE: tuple[Colour, ...] = (
     (86, 180, 233),
     (230, 159, 0),
@@ -24,6 +25,13 @@ PALETTE: tuple[Colour, ...] = (
     (204, 121, 167),
     (213, 94, 0),
     (0, 114, 178),
+    (238, 51, 119),
+    (170, 204, 51),
+    (150, 110, 240),
+    (51, 204, 187),
+    (200, 30, 30),
+    (160, 100, 50),
+    (250, 170, 170),
 )
 DARK: Colour = (30, 30, 30)  # between dashes, so that they stand out on any ground
 
@@ -60,9 +68,8 @@ def draw(
 
 
 def colour_of(label: int) -> Colour:
-    """The colour of a class, the same on every picture: the palette, then its colours half as bright, and again."""
-    red, green, blue = PALETTE[label % len(PALETTE)]
-    return (red, green, blue) if label // len(PALETTE) % 2 == 0 else (red // 2, green // 2, blue // 2)
+    """The colour of a class, the same on every picture."""
+    return PALETTE[label % len(PALETTE)]
 
 
 def mark(image: np.ndarray, marks: Sequence[Mark], zoom: float = 1.0) -> np.ndarray:

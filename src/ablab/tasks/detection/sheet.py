@@ -31,7 +31,7 @@ EMPTY: Colour = (226, 226, 222)  # behind an image of another shape than its til
 INK: Colour = (32, 32, 32)
 FAINT: Colour = (120, 120, 116)
 OTHER: Colour = (185, 185, 185)  # boxes of classes that were not asked for
-CROWDED = 12  # boxes in a tile from which a name must fit into its box: the legend tells the others
+CROWDED = 12  # boxes in a tile from which a name may take half of its box's width: the legend tells the others
 MOST_NAMED = 40  # classes in a legend
 
 
@@ -105,7 +105,7 @@ def contact_sheet(
     An image that cannot be read is a tile that says so.  -> (H, W, 3) uint8 RGB
     """
     aspect = float(np.median([tile.size[0] / tile.size[1] for tile in tiles]))
-    entries = _entries(tiles, classes)
+    entries = _entries(tiles, classes, only)
     width = Grid.of(len(tiles), aspect).size[0]
     lines = _lines(entries, width - 2 * MARGIN)
     grid = Grid.of(len(tiles), aspect, MARGIN + TITLE + LINE * len(lines) + GAP)
@@ -151,31 +151,34 @@ def _picture(tile: Tile, classes: Sequence[str], only: str | None, grid: Grid) -
 
 def _marks(tile: Tile, classes: Sequence[str], only: str | None, zoom: float) -> list[Mark]:
     """Large boxes first, so that small ones stay on top."""
-    sides = tile.boxes.reshape(-1, 4)[:, 2:] - tile.boxes.reshape(-1, 4)[:, :2]
+    boxes, names = tile.boxes.reshape(-1, 4), [classes[label] for label in tile.labels]
+    sides = boxes[:, 2:] - boxes[:, :2]
+    crowded = sum(only in (None, name) for name in names) > CROWDED
     marks = []
     for row in np.argsort(-sides.prod(1), kind="stable"):
-        name, colour = classes[tile.labels[row]], colour_of(int(tile.labels[row]))
+        name, colour = names[row], colour_of(int(tile.labels[row]))
         if only not in (None, name):
             name, colour = "", OTHER
-        elif len(sides) > CROWDED and font(11).getlength(name) > zoom * sides[row, 0]:
+        elif crowded and 2 * font(11).getlength(name) > zoom * sides[row, 0]:
             name = ""
-        marks.append(Mark(tile.boxes[row], name, colour, bool(tile.difficult[row]), bool(tile.crowd[row])))
+        marks.append(Mark(boxes[row], name, colour, bool(tile.difficult[row]), bool(tile.crowd[row])))
     return marks
 
 
 Entry = tuple[str, Colour | None, bool, bool]  # text, colour, dashed, hatched; without colour only the text
 
 
-def _entries(tiles: Sequence[Tile], classes: Sequence[str]) -> list[Entry]:
+def _entries(tiles: Sequence[Tile], classes: Sequence[str], only: str | None) -> list[Entry]:
     """The classes that are on the sheet with their boxes, and the marks that are."""
-    labels = np.concatenate([tile.labels for tile in tiles])
-    counts = np.bincount(labels, minlength=len(classes))
-    shown = [label for label in range(len(classes)) if counts[label]]
+    counts = np.bincount(np.concatenate([tile.labels for tile in tiles]), minlength=len(classes))
+    shown = [label for label in np.flatnonzero(counts).tolist() if only in (None, classes[label])]
     entries: list[Entry] = [
         (f"{classes[label]} × {counts[label]}", colour_of(label), False, False) for label in shown[:MOST_NAMED]
     ]
     if len(shown) > MOST_NAMED:
         entries.append((f"and {len(shown) - MOST_NAMED} more classes", None, False, False))
+    if only is not None and (others := counts.sum() - counts[list(shown)].sum()):
+        entries.append((f"other classes × {others}", OTHER, False, False))
     if any(tile.difficult.any() for tile in tiles):
         entries.append(("difficult", FAINT, True, False))
     if any(tile.crowd.any() for tile in tiles):
