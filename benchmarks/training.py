@@ -3,8 +3,8 @@
     python benchmarks/training.py ../shared/data/bccd --seeds 3
 
 Ultralytics gets an environment of its own, made at the first call (`--peer` says where; 6 GB), since its licence keeps
-it out of ours. Both sides train at 320 px and batch 16; ablab with `studies/bccd.yaml`, Ultralytics with its defaults and
-`--peer-epochs` epochs. Both sides' detections on test are clipped at the image, saved, and scored by one evaluator.
+it out of ours. Both sides train at 320 px and batch 16; ablab with `studies/bccd.yaml`, Ultralytics with its defaults
+and `--peer-epochs` epochs. Both sides' detections on test are clipped at the image, saved, and scored by one evaluator.
 """
 
 from __future__ import annotations
