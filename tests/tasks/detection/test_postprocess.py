@@ -5,6 +5,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torchvision.ops import batched_nms
 
 from ablab.tasks.detection import postprocess as subject
 from ablab.tasks.detection.postprocess import Found, postprocess, to_detections
@@ -64,6 +65,21 @@ def test_cap_keeps_the_best_candidates(monkeypatch):
     monkeypatch.setattr(subject, "CANDIDATES", 2)
     rows = [[20 * k, 0, 20 * k + 10, 10, 1, 0.1 + 0.08 * k] for k in range(10)]
     assert run(*rows).scores.tolist() == pytest.approx([0.82, 0.74])
+
+
+@pytest.mark.parametrize("most", [1, 3, 20, 1000])
+def test_looking_at_the_best_first_changes_nothing(most):
+    """The same as torchvision's suppression of all candidates, cut afterwards."""
+    draw = torch.Generator().manual_seed(0)
+    centre = 40 + 60 * torch.rand(10, 2, generator=draw)[torch.randint(10, (400,), generator=draw)]
+    centre = centre + 4 * torch.randn(400, 2, generator=draw)
+    boxes, scores = torch.cat((centre - 10, centre + 10), dim=1), torch.rand(400, 2, generator=draw)
+    (found,) = postprocess(boxes[None], scores[None], PostprocessRecipe(most=most))
+    every, score = boxes.repeat_interleave(2, dim=0), scores.flatten()
+    label = torch.arange(800) % 2
+    kept = batched_nms(every, score, label, 0.6)[:most]
+    assert torch.equal(found.boxes, every[kept])
+    assert torch.equal(found.labels, label[kept])
 
 
 def test_nothing_found_and_no_prediction():

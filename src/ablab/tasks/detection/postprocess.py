@@ -34,16 +34,28 @@ def postprocess(boxes: Tensor, scores: Tensor, settings: PostprocessRecipe) -> l
 def _image(boxes: Tensor, scores: Tensor, settings: PostprocessRecipe) -> Found:
     """(N, 4), (N, C) -> Found"""
     row, label = (scores > settings.confidence).nonzero().unbind(dim=1)
-    score = scores[row, label]
-    if len(score) > CANDIDATES:
-        score, best = score.sort(descending=True, stable=True)
-        score, row, label = score[:CANDIDATES], row[best[:CANDIDATES]], label[best[:CANDIDATES]]
-    boxes = boxes[row]
-    if len(boxes):
-        # batched_nms moves classes apart by the largest coordinate, which is enough only if none is negative.
-        kept = batched_nms(boxes - boxes.min(), score, label, settings.iou)[: settings.most]
-        boxes, score, label = boxes[kept], score[kept], label[kept]
-    return Found(boxes, score, label)
+    score, best = scores[row, label].sort(descending=True, stable=True)
+    best = best[:CANDIDATES]
+    boxes, score, label = boxes[row[best]], score[:CANDIDATES], label[best]
+    kept = _suppress(boxes, score, label, settings)
+    return Found(boxes[kept], score[kept], label[kept])
+
+
+def _suppress(boxes: Tensor, scores: Tensor, labels: Tensor, settings: PostprocessRecipe) -> Tensor:
+    """The `settings.most` best that non-maximum suppression leaves.  (n, 4), (n,) falling, (n,) -> (k,) indices
+
+    Nothing is suppressed by what scores less, so the best few hundred tell the same as all, as long as enough of them
+    are left; the time of suppression grows with their square.
+    """
+    if not len(boxes):
+        return labels
+    boxes = boxes - boxes.min()  # batched_nms moves classes apart by the largest coordinate: none may be negative
+    count = 4 * settings.most
+    while True:
+        kept = batched_nms(boxes[:count], scores[:count], labels[:count], settings.iou)[: settings.most]
+        if len(kept) == settings.most or count >= len(boxes):
+            return kept
+        count *= 4
 
 
 def to_detections(found: Found, size: tuple[int, int], scale: float, shift: tuple[float, float]) -> Detections:
