@@ -147,3 +147,53 @@ def test_bccd_has_its_official_counts(bccd: Path) -> None:
         ("box without area", "BloodImage_00338"),
         ("box without area", "BloodImage_00343"),
     ]
+
+
+def test_without_lists_every_image_and_annotation_is_in_all(tmp_path: Path) -> None:
+    folder = clean(tmp_path)
+    for split in ("train", "val", "test"):
+        folder.list(split).unlink()
+    folder.xml("b").unlink()
+    folder.image("c").unlink()
+    layout = read_voc(folder.root)
+    assert {split: [a.id for a in found] for split, found in layout.splits.items()} == {"all": ["a", "d"]}
+    assert kinds(folder) == [("missing annotation", "b"), ("missing image", "c")]
+
+
+def test_a_class_list_beside_it_counts(tmp_path: Path) -> None:
+    folder = clean(tmp_path)
+    (tmp_path / "classes.txt").write_text("emu\ndog\n")
+    layout = read_voc(folder.root)
+    assert layout.classes == ("emu", "dog")
+    assert layout.splits["train"][0].labels.tolist() == [1]
+    assert [(d.kind, d.where) for d in layout.defects] == [("unknown class", "a"), ("unknown class", "c")]
+    assert layout.defects[0].detail.startswith("the class list lacks 'cat'")
+
+
+def test_what_the_standard_has_no_room_for(tmp_path: Path) -> None:
+    folder = clean(tmp_path)
+    text = folder.xml("a").read_text()
+    text = text.replace("</size>", "</size><group>slide 7</group>")
+    text = text.replace("<bndbox>", "<crowd>1</crowd><area>55.5</area><bndbox>", 1)
+    folder.xml("a").write_text(text)
+    first = read_voc(folder.root).splits["train"][0]
+    assert first.crowd.tolist() == [True, False]
+    assert first.area is not None
+    assert first.area.tolist() == [55.5, 15.5 * 20]
+    assert first.group == "slide 7"
+
+
+def test_images_are_found_whatever_the_case_of_their_suffix(tmp_path: Path) -> None:
+    folder = clean(tmp_path)
+    folder.image("a").rename(folder.image("a", ".PnG"))
+    assert kinds(folder) == []
+    assert read_voc(folder.root).splits["train"][0].path.name == "a.PnG"
+
+
+def test_shares_instead_of_pixels_are_named(tmp_path: Path) -> None:
+    folder = clean(tmp_path)
+    folder.add("train", "e", ("dog", 0.1, 0.2, 0.6, 0.7))
+    assert kinds(folder) == [("wrong units", "e")]
+    assert read_voc(folder.root).defects[0].detail == (
+        "dog at 0.1, 0.2, 0.6, 0.7 in an image of 40 x 30: it looks like shares of the image's width and height"
+    )

@@ -285,11 +285,11 @@ BOMB = "a: &a [x,x,x,x,x,x,x,x,x,x]\n" + "".join(
         ("train: images/train\npath: [a]", "'path' should be a folder"),
         ("? [a]\n: b", "is not valid YAML"),
         ("train: 2001-99-99", "is not valid YAML"),
-        ("[" * 5000, "is not valid YAML"),
+        ("[" * 1500, "is not valid YAML"),
         ("train: !!python/object/apply:os.system [ls]", "is not valid YAML"),
         (BOMB + "train: images/train\nnames: *i", "'names' holds a list"),
         (BOMB + "train: *i", "'train' should be a folder"),
-        ("#" * 4_000_001, "larger than"),
+        ("#" * 1_000_001, "larger than"),
     ],
 )
 def test_a_yaml_file_that_makes_no_sense_is_refused_by_name(tmp_path: Path, yaml: str, words: str) -> None:
@@ -322,11 +322,7 @@ def test_a_listed_image_that_is_not_there_is_named(tmp_path: Path) -> None:
     text(tmp_path / "list.txt", "images/train/train.png\nimages/train/gone.png\nlist.txt\n")
     text(tmp_path / "data.yaml", "train: list.txt\nval: images/val\nnames: [cat, dog]")
     layout = read_yolo(tmp_path)
-    assert kinds(layout) == [
-        ("image without label file", "list.txt"),
-        ("missing image", "gone"),
-        ("unreadable image", "list.txt"),
-    ]
+    assert kinds(layout) == [("missing image", "gone"), ("unreadable image", "list.txt")]
     assert [a.id for a in layout.splits["train"]] == ["train"]
 
 

@@ -1,7 +1,8 @@
 """A CSV file that says which image is in which split, in the place of the layout; `ablab data split` writes it.
 
 image,split                 image,fold          `image` is the annotation's id, or the file's name
-BloodImage_00001,train      BloodImage_00001,3  of folds, the chosen one is validation and the others are train
+BloodImage_00001,train      BloodImage_00001,3  of folds, the chosen one is validation and the others are train;
+                                                `test` in place of a number leaves an image to the test split
 """
 
 from __future__ import annotations
@@ -91,12 +92,14 @@ def _split(file: Path, line: int, text: str) -> str:
 
 
 def _folds(file: Path, fold: int, rows: list[tuple[int, str, str]]) -> list[tuple[int, str, str]]:
-    bad = next(((line, text) for line, _, text in rows if not text.isdecimal()), None)
+    bad = next(((line, text) for line, _, text in rows if not text.isdecimal() and text != "test"), None)
     if bad is not None:
         raise DataError(f"{file}, line {bad[0]}: '{bad[1][:40]}' is no fold; folds are whole numbers from 0")
+    tests = [row for row in rows if row[2] == "test"]
+    rows = [row for row in rows if row[2] != "test"]
     folds = {int(text) for _, _, text in rows}
     if fold not in folds:
         raise DataError(
             f"data.fold is {fold}, but {file} has the folds {', '.join(map(str, sorted(folds))) or 'of none'}"
         )
-    return [(line, image, "validation" if int(text) == fold else "train") for line, image, text in rows]
+    return [*((line, image, "validation" if int(text) == fold else "train") for line, image, text in rows), *tests]

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from ablab.tasks.detection.formats.defect import Defect
 from ablab.tasks.detection.formats.draft import Draft, Object, Source, draft, identify, name_of, unusable
+from ablab.tasks.detection.formats.images import is_image
 from ablab.tasks.detection.formats.layout import Layout
 from ablab.tasks.detection.formats.settle import settle
 from ablab.tasks.detection.formats.yolo_attributes import Attributes, Beside, read_attributes
@@ -84,6 +85,8 @@ class _Labels:
 
     def _draft(self, split: str, image: Path) -> Draft:
         id = self.ids[image]
+        if not is_image(image.name):
+            return unusable(id, image, "unreadable image", f"the {split} split lists it, and its name is no image's")
         files = label_files(image)
         for file in files:
             try:

@@ -23,7 +23,7 @@ from ablab.tasks.detection.formats.layout import SPLITS, split_of
 from ablab.tasks.detection.formats.reading import read_lines
 from ablab.tasks.detection.formats.yolo_described import NAMES, Described, read_list
 
-MOST_BYTES = 4_000_000  # a description is a page; what is larger is something else, or a bomb
+MOST_BYTES = 1_000_000  # a description is a page; what is larger is something else, or a bomb
 USUAL = ("data.yaml", "dataset.yaml", "data.yml", "dataset.yml")
 
 
