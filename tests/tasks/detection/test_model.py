@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from ablab import surgery
 from ablab.config import parse
 from ablab.errors import ConfigError, UnknownName
 from ablab.measure.seeding import forked
@@ -228,3 +229,25 @@ def test_multiples_of_the_stride_pass(size):
 def test_other_sizes_are_refused_with_the_nearest(size, near):
     with pytest.raises(ConfigError, match=f"{size[0]} x {size[1]}.* stride 32.*{near}"):
         check_size(size)
+
+
+@pytest.mark.parametrize("kind", [KINDS[5], KINDS[7]], ids="-".join)
+def test_surgery_reaches_every_kind(kind):
+    """Attention where the neck begins, another activation everywhere; the untouched weights stay."""
+    model, example = made(**kind), torch.rand(1, 3, 64, 64)
+    edits = [surgery.insert(after="backbone.out", part="eca", expect=3), surgery.replace(of="silu", part="frelu")]
+    edited, report = surgery.apply(model, edits, example)
+    assert not [module for module in edited.modules() if isinstance(module, nn.SiLU)]
+    assert [tuple(y.shape) for y in edited(example)] == [tuple(y.shape) for y in model(example)]
+    before, after = dict(model.named_parameters()), dict(edited.named_parameters())
+    assert all(torch.equal(after[name], tensor) for name, tensor in before.items())
+    assert report.sites
+
+
+def test_the_neck_has_places_too():
+    edited, _ = surgery.apply(
+        made(neck="fpn", head="anchor-free"),
+        [surgery.insert(after="neck.out", part="cbam", expect=3)],
+        torch.rand(1, 3, 64, 64),
+    )
+    assert edited(torch.rand(1, 3, 96, 32))[0].shape == (1, 67, 12, 4)

@@ -27,7 +27,7 @@ class AnchorFreeHead(nn.Module):
     def __init__(self, channels: Sequence[int], classes: int, bins: int, strides: Sequence[int]) -> None:
         super().__init__()
         self.classes, self.bins, self.strides = classes, bins, tuple(strides)
-        width = channels[0]
+        width = channels[0] // 2
         self.sides = nn.ModuleList(_branch(c, width, 4 * bins) for c in channels)
         self.labels = nn.ModuleList(_branch(c, width, classes) for c in channels)
         self._set_priors()
@@ -50,7 +50,8 @@ class AnchorFreeHead(nn.Module):
 
 
 def _branch(inputs: int, width: int, outputs: int) -> nn.Sequential:
-    return nn.Sequential(Conv(inputs, width, 3), Conv(width, width, 3), nn.Conv2d(width, outputs, 1))
+    """1x1 to a few channels, 3x3, 1x1: light, since at stride 8 a dense 3x3 convolution costs as much as a stage."""
+    return nn.Sequential(Conv(inputs, width, 1), Conv(width, width, 3), nn.Conv2d(width, outputs, 1))
 
 
 def decode_distances(raw: Tensor, grid: Grid, bins: int) -> tuple[Tensor, Tensor]:
