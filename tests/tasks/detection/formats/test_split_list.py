@@ -59,6 +59,14 @@ def test_the_chosen_fold_is_validation(pets: Path) -> None:
         assert dataset.notes == ("there is no test split",)
 
 
+def test_a_test_split_may_stand_beside_the_folds(pets: Path) -> None:
+    for fold, validation in enumerate(("a", "b")):
+        dataset = opened(pets, "image,fold\na,0\nb,01\nc,test\nd,0\ne,1\n", fold)
+        assert ids(dataset)["validation"][0] == validation
+        assert ids(dataset)["test"] == ["c"]
+        assert len(ids(dataset)["train"]) == 2
+
+
 def test_a_file_decides_instead_of_the_layout(tmp_path: Path) -> None:
     """Classes, too: `emu` was in test alone, where nobody could learn it."""
     folder = clean(tmp_path / "pets")
