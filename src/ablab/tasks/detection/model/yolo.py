@@ -30,19 +30,24 @@ def scale(recipe: DetectionModel) -> tuple[list[int], list[int]]:
 
     Raises ConfigError where the recipe's own width or depth comes out as the size's.
     """
-    own = WIDTH_AND_DEPTH[recipe.size]
-    chosen = recipe.width or own[0], recipe.depth or own[1]
+    width, depth = WIDTH_AND_DEPTH[recipe.size]
+    widths, repeats = _channels(recipe.width or width), _repeats(recipe.depth or depth)
+    used = 1 if recipe.backbone else 4  # beside another backbone, depth acts in the neck alone
+    idle = {
+        "width": recipe.width not in (None, width) and widths == _channels(width),
+        "depth": recipe.depth not in (None, depth) and repeats[:used] == _repeats(depth)[:used],
+    }
+    for name in (name for name, is_idle in idle.items() if is_idle):
+        raise ConfigError(f"model.{name} would do nothing: size '{recipe.size}' comes out the same; take it out")
+    return widths, repeats
 
-    def scaled(width: float, depth: float) -> tuple[list[int], list[int]]:
-        repeats = [max(round(n * depth), 1) for n in (3, 6, 9, 3)]
-        return [math.ceil(w * width / 8) * 8 for w in (64, 128, 256, 512, 1024)], repeats
 
-    used = slice(1) if recipe.backbone else slice(4)  # with another backbone, depth acts in the neck alone
-    for name, mine, size in (("width", (chosen[0], own[1]), own), ("depth", (own[0], chosen[1]), own)):
-        (widths, repeats), (other_widths, other_repeats) = scaled(*mine), scaled(*size)
-        if mine != size and (widths, repeats[used]) == (other_widths, other_repeats[used]):
-            raise ConfigError(f"model.{name} would do nothing: size '{recipe.size}' comes out the same; take it out")
-    return scaled(*chosen)
+def _channels(width: float) -> list[int]:
+    return [math.ceil(w * width / 8) * 8 for w in (64, 128, 256, 512, 1024)]
+
+
+def _repeats(depth: float) -> list[int]:
+    return [max(round(n * depth), 1) for n in (3, 6, 9, 3)]
 
 
 class YOLOv5(nn.Module):
