@@ -171,7 +171,8 @@ def _until_one_dies(
     try:
         while waiting or running:
             while waiting and len(running) < 4 * workers:
-                future = pool.submit(_several, examine, [paths[index] for index in waiting[0]])
+                with _undisturbed():
+                    future = pool.submit(_several, examine, [paths[index] for index in waiting[0]])
                 running[future] = waiting.popleft()
             for future in wait(running, return_when=FIRST_COMPLETED).done:
                 looks = future.result()
@@ -192,7 +193,9 @@ def _one_by_one(paths: Sequence[Path], examine: Examine) -> Iterator[Look]:
     try:
         for path in paths:
             try:
-                yield pool.submit(examine, path).result()
+                with _undisturbed():
+                    future = pool.submit(examine, path)
+                yield future.result()
             except BrokenProcessPool:
                 pool.shutdown()
                 pool = _pool(1)
@@ -205,7 +208,20 @@ def _pool(workers: int) -> ProcessPoolExecutor:
     return ProcessPoolExecutor(workers, get_context("spawn"), _begin)
 
 
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Ctrl-C waits until this is left, and never reaches the processes that start within: they inherit the mask."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _begin() -> None:
-    """Ctrl-C reaches every process of the terminal, and the first one decides; one thread each is all they get."""
+    """What a process does first: leave Ctrl-C, which reaches all of a terminal's, to the first of them; one thread."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     cv2.setNumThreads(1)
