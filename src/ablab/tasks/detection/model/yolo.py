@@ -33,11 +33,10 @@ def scale(recipe: DetectionModel) -> tuple[list[int], list[int]]:
     width, depth = WIDTH_AND_DEPTH[recipe.size]
     widths, repeats = _channels(recipe.width or width), _repeats(recipe.depth or depth)
     used = 1 if recipe.backbone else 4  # beside another backbone, depth acts in the neck alone
-    idle = {
-        "width": recipe.width not in (None, width) and widths == _channels(width),
-        "depth": recipe.depth not in (None, depth) and repeats[:used] == _repeats(depth)[:used],
-    }
-    for name in (name for name, is_idle in idle.items() if is_idle):
+    same_width = recipe.width not in (None, width) and widths == _channels(width)
+    same_depth = recipe.depth not in (None, depth) and repeats[:used] == _repeats(depth)[:used]
+    if same_width or same_depth:
+        name = "width" if same_width else "depth"
         raise ConfigError(f"model.{name} would do nothing: size '{recipe.size}' comes out the same; take it out")
     return widths, repeats
 
