@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import csv
 from collections import Counter
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from voc_folder import clean
 
 from ablab.errors import ConfigError, DataError, StoreError, UnknownName
 from ablab.tasks.detection.boxes import Annotation
+from ablab.tasks.detection.formats import split
+from ablab.tasks.detection.formats.dataset import open_dataset
 from ablab.tasks.detection.formats.layout import Layout
+from ablab.tasks.detection.formats.recognise import read_layout
 from ablab.tasks.detection.formats.split import Division, Wish, divide, read_parts, write_division
 from ablab.tasks.detection.formats.stratify import deal, seats
+from ablab.tasks.detection.recipe import DetectionData
 
 CLASSES = ("car", "bus", "tram")
 
@@ -41,6 +45,15 @@ def mixed(count: int, seed: int = 0, groups: int = 0) -> list[Annotation]:
         group = f"g{rng.integers(groups)}" if groups else ""
         made.append(image(f"{number:04d}", [] if rng.random() < 0.1 else labels, group))
     return made
+
+
+def images_with(division: Division) -> dict[str, dict[str, int]]:
+    """Images by part, of all classes ('') and of each."""
+    return {
+        part: {"": len(images)}
+        | {name: sum(label in each.labels for each in images) for label, name in enumerate(division.classes)}
+        for part, images in division.parts.items()
+    }
 
 
 def ids(division: Division) -> dict[str, set[str]]:
@@ -70,17 +83,15 @@ def test_a_hand_computed_stratification() -> None:
     images = [image(f"{label}{n}", [label]) for label, count in ((2, 2), (1, 4), (0, 4)) for n in range(count)]
     for seed in range(20):
         division = divide(layout(*images), Wish(parts=(1, 1), seed=seed))
-        for part in division.counts().values():
-            assert {name: found[0] for name, found in part.items()} == {"": 5, "car": 2, "bus": 2, "tram": 1}
+        for part in images_with(division).values():
+            assert part == {"": 5, "car": 2, "bus": 2, "tram": 1}
 
 
 def _unfairness(division: Division) -> float:
     """The mean distance between a part's share of a class's images and its share of all images."""
-    counts = division.counts()
-    total = {name: sum(found[name][0] for found in counts.values()) for name in ("", *CLASSES)}
-    return float(
-        np.mean([abs(c[name][0] / total[name] - c[""][0] / total[""]) for c in counts.values() for name in CLASSES])
-    )
+    counts = images_with(division)
+    total = {name: sum(found[name] for found in counts.values()) for name in ("", *CLASSES)}
+    return float(np.mean([abs(c[name] / total[name] - c[""] / total[""]) for c in counts.values() for name in CLASSES]))
 
 
 def test_stratified_parts_are_fairer_than_random_ones() -> None:
@@ -97,10 +108,10 @@ def test_stratified_parts_are_fairer_than_random_ones() -> None:
 
 @pytest.mark.parametrize("seed", range(10))
 def test_a_part_misses_its_share_of_a_class_by_few_images(seed: int) -> None:
-    counts = divide(layout(*mixed(200, seed)), Wish((6, 2, 2), seed=seed)).counts()
+    counts = images_with(divide(layout(*mixed(200, seed)), Wish((6, 2, 2), seed=seed)))
     for (part, found), share in zip(counts.items(), (0.6, 0.2, 0.2), strict=True):
         for name, most in (("car", 3.0), ("bus", 1.5), ("tram", 1.0)):
-            assert abs(found[name][0] - share * sum(c[name][0] for c in counts.values())) < most, (part, name)
+            assert abs(found[name] - share * sum(c[name] for c in counts.values())) < most, (part, name)
 
 
 def test_images_without_objects_are_shared_out_too() -> None:
@@ -178,6 +189,36 @@ def test_folds_partition(folds: int, count: int, seed: int, stratify: bool) -> N
     assert max(sizes) - min(sizes) <= 1
 
 
+def test_folds_leave_a_test_split_as_it_is(tmp_path: Path) -> None:
+    """And a recipe reads it so: three folds of train and validation, the test split beside."""
+    folder = clean(tmp_path)
+    for number in range(6):
+        folder.add("train", f"more{number}", ("dog", 1, 1, 9, 9))
+    before = read_layout(folder.root)
+    held = {each.id for each in before.splits["test"]}
+    division = divide(before, Wish(folds=3, take=("train", "validation")))
+    assert list(division.parts) == ["0", "1", "2", "test"]
+    assert ids(division)["test"] == held
+    write_division(division, tmp_path / "folds.csv")
+    recipe = DetectionData(path=str(folder.root), splits=str(tmp_path / "folds.csv"), fold=1)
+    found = {part: {each.id for each in images} for part, images in open_dataset(recipe).splits.items()}
+    assert found["validation"] == ids(division)["1"]
+    assert found["train"] == ids(division)["0"] | ids(division)["2"]
+    assert found["test"] == held
+    with pytest.raises(ConfigError, match=r"validation cannot stay as it is.*--from train,validation"):
+        divide(before, Wish(folds=3, take=("train",)))
+
+
+def test_parts_are_what_a_recipe_opens(tmp_path: Path) -> None:
+    folder = clean(tmp_path)
+    for number in range(9):
+        folder.add("train", f"more{number}", ("dog", 1, 1, 9, 9))
+    division = divide(read_layout(folder.root), Wish((6, 2, 2)))
+    write_division(division, tmp_path / "splits.csv")
+    found = open_dataset(DetectionData(path=str(folder.root), splits=str(tmp_path / "splits.csv"))).splits
+    assert {part: {each.id for each in images} for part, images in found.items()} == ids(division)
+
+
 def test_the_same_seed_gives_the_same_file_and_another_another(tmp_path: Path) -> None:
     images = layout(*mixed(200))
     for name, seed in (("a", 0), ("b", 0), ("c", 1)):
@@ -246,23 +287,22 @@ def test_a_copy_of_a_kept_image_is_left_out_and_named(tmp_path: Path) -> None:
     assert "1 image (00): the same bytes are in a split that is kept, so they are left out" in division.notes
 
 
-@pytest.mark.parametrize(("count", "parts"), [(50, "6:2:2"), (9_999, "6:2:2"), (10_000, "8:1:1"), (100_000, "98:1:1")])
-def test_the_default_parts_suit_the_size_and_are_said(count: int, parts: str) -> None:
-    one = image("one", [0])
-    images = [replace(one, id=str(number)) for number in range(count)]
-    division = divide(layout(*images), Wish(stratify=False))
-    assert division.notes == (f"divided {parts}, which suits {count:,} images",)
+@pytest.mark.parametrize(("count", "parts"), [(99, "6:2:2"), (100, "8:1:1"), (999, "8:1:1"), (1000, "98:1:1")])
+def test_the_default_parts_suit_the_size_and_are_said(count: int, parts: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At a hundredth of the real sizes."""
+    assert (split.FEW, split.MANY) == (10_000, 100_000)
+    monkeypatch.setattr(split, "FEW", 100)
+    monkeypatch.setattr(split, "MANY", 1000)
+    division = divide(layout(*mixed(count)), Wish())
+    assert f"divided {parts}, which suits {count:,} images" in division.notes
     shares = read_parts(parts)
-    assert [len(part) for part in division.parts.values()] == [round(count * s / sum(shares)) for s in shares]
+    assert [len(part) for part in division.parts.values()] == seats(count, [s / sum(shares) for s in shares])
 
 
 def test_a_class_that_is_too_rare_is_said() -> None:
     images = [*(image(f"{n}", [0, 1]) for n in range(20)), image("rare", [2, 2])]
     notes = divide(layout(*images), Wish((6, 2, 2))).notes
     assert notes == ("class 'tram' is in 1 image, fewer than the 3 parts: none in validation, test",)
-    counts = divide(layout(*images), Wish((6, 2, 2))).counts()
-    assert counts["train"]["tram"] == (1, 2)
-    assert counts["test"][""] == (4, 8)
 
 
 def test_an_id_in_two_splits_counts_once() -> None:

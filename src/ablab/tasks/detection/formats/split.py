@@ -1,7 +1,7 @@
 """A data set divided anew, into parts or folds, as a CSV file that a recipe's `data.splits` takes.
 
     image,split          or    image,fold
-    BloodImage_00001,train     BloodImage_00001,3
+    BloodImage_00001,train     BloodImage_00001,3      `test` instead of a number, where that split is kept
 
 Images of one group never stand in two parts, nor do two files with the same bytes.
 """
@@ -10,13 +10,15 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from ablab.errors import ConfigError, DataError, StoreError, UnknownName
+from ablab.records import write_bytes
 from ablab.streams import stream
 from ablab.tasks.detection.boxes import Annotation
 from ablab.tasks.detection.formats.layout import SPLITS, Layout
@@ -54,10 +56,6 @@ class Division:
     classes: tuple[str, ...]
     parts: dict[str, tuple[Annotation, ...]]
     notes: tuple[str, ...]
-
-    def counts(self) -> dict[str, dict[str, tuple[int, int]]]:
-        """{part: {class: (images, boxes)}}, with the key '' for all classes together."""
-        return {part: _counts(images, self.classes) for part, images in self.parts.items()}
 
 
 def read_parts(text: str) -> tuple[float, ...]:
@@ -114,11 +112,9 @@ def write_division(division: Division, path: Path) -> None:
     try:
         if path.exists() and path.read_bytes() != data:
             raise StoreError(f"{path} exists and divides otherwise; remove it, or name another file with --out")
-        beside = path.with_name(f".{path.name}.new")
-        beside.write_bytes(data)
-        beside.replace(path)
     except OSError as error:
         raise StoreError(f"cannot write {path}: {error.strerror}; name another file with --out") from None
+    write_bytes(path, data)
 
 
 def _taken(layout: Layout, wish: Wish) -> tuple[list[Annotation], dict[str, tuple[Annotation, ...]], list[str]]:
@@ -145,6 +141,11 @@ def _parts(
     if wish.folds is not None:
         if wish.folds < 2:
             raise ConfigError(f"--folds: expected 2 or more, got {wish.folds}")
+        if mixed := [name for name in kept if name != "test"]:
+            raise ConfigError(
+                f"of folds, one is validation and the others are train, so {' and '.join(mixed)} cannot stay as it is; "
+                f"divide it, too (--from {','.join([*wish.take, *mixed])})"
+            )
         return tuple(str(fold) for fold in range(wish.folds)), (1 / wish.folds,) * wish.folds
     parts = wish.parts
     if not parts:
@@ -161,23 +162,15 @@ def _parts(
     return names, tuple(part / sum(parts) for part in parts)
 
 
-def _counts(images: Sequence[Annotation], classes: tuple[str, ...]) -> dict[str, tuple[int, int]]:
-    boxes = np.zeros(len(classes), np.int64)
-    holding = np.zeros(len(classes), np.int64)
-    for image in images:
-        of_image = np.bincount(image.labels, minlength=len(classes))
-        boxes += of_image
-        holding += of_image > 0
-    found = {name: (int(h), int(b)) for name, h, b in zip(classes, holding, boxes, strict=True)}
-    return {"": (len(images), int(boxes.sum()))} | found
-
-
 def _scarce(parts: dict[str, tuple[Annotation, ...]], classes: tuple[str, ...]) -> Iterable[str]:
     """Which class is missing where."""
-    counts = {part: _counts(images, classes) for part, images in parts.items()}
-    for name in classes:
-        images = sum(found[name][0] for found in counts.values())
-        without = [part for part, found in counts.items() if not found[name][0]]
+    with_class = {
+        part: Counter(label for image in images for label in np.unique(image.labels).tolist())
+        for part, images in parts.items()
+    }
+    for label, name in enumerate(classes):
+        images = sum(found[label] for found in with_class.values())
+        without = [part for part, found in with_class.items() if not found[label]]
         if images and without:
             few = f", fewer than the {len(parts)} parts" if images < len(parts) else ""
             yield f"class '{name}' is in {images} image{'s' * (images > 1)}{few}: none in {', '.join(without)}"

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -66,6 +69,23 @@ def test_a_broken_network_keeps_what_came_and_the_next_call_goes_on(server: Serv
     served.drops, before = [], len(served.asked)
     assert load(server, tmp_path).read_bytes() == DATA
     assert [asked["Range"] for asked in served.asked[before:]] == ["bytes=1500000-"]
+
+
+def test_a_killed_process_leaves_what_came_and_the_next_goes_on(server: Server, tmp_path: Path) -> None:
+    served = server.add("a.zip", DATA)
+    remote = server.remote("a.zip")
+    script = (
+        "import os, signal, sys; from pathlib import Path\n"
+        "from ablab.tasks.detection.formats.download import Remote, fetch\n"
+        "kill = lambda what, done, total: os.kill(os.getpid(), signal.SIGKILL) if done >= 1 else None\n"
+        "fetch(Remote(sys.argv[1], int(sys.argv[2]), sys.argv[3]), Path(sys.argv[4]), kill)"
+    )
+    words = [sys.executable, "-c", script, remote.url, str(remote.size), remote.digest, str(tmp_path)]
+    assert subprocess.run(words, check=False).returncode == -signal.SIGKILL
+    came = (tmp_path / "a.zip.part").stat().st_size
+    assert 0 < came < len(DATA)
+    assert load(server, tmp_path).read_bytes() == DATA
+    assert served.asked[1]["Range"] == f"bytes={came}-"
 
 
 @pytest.mark.parametrize("validator", [{"tag": '"v1"'}, {"tag": "", "date": "Tue, 06 Nov 2007 00:00:00 GMT"}])

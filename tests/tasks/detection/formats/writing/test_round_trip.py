@@ -17,7 +17,7 @@ from ablab.tasks.detection.formats.recognise import read_layout
 from ablab.tasks.detection.formats.writing import WRITERS, put_by
 
 KINDS = tuple(WRITERS)
-EVERY = settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+EVERY = settings(max_examples=15, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 
 
 def written(layout: Layout, folder: Path, kind: str) -> Layout:
@@ -55,7 +55,7 @@ def test_a_layout_is_read_as_it_was_written(kind: str, layout: Layout) -> None:
 
 @pytest.mark.parametrize("second", KINDS)
 @pytest.mark.parametrize("first", KINDS)
-@settings(EVERY, max_examples=6)
+@settings(EVERY, max_examples=4)
 @given(layouts())
 def test_over_two_layouts_nothing_is_lost(first: str, second: str, layout: Layout) -> None:
     with tempfile.TemporaryDirectory() as folder:
