@@ -166,6 +166,17 @@ def test_an_image_in_two_splits_is_refused(folder: VocFolder, tmp_path: Path) ->
         convert(folder.root, tmp_path / "out", "coco")
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_id_that_leads_out_is_refused(folder: VocFolder, tmp_path: Path, kind: str) -> None:
+    folder.image("a").rename(folder.root / "out.png")
+    folder.xml("a").rename(folder.root / "out.xml")
+    folder.list("train").write_text(folder.list("train").read_text().replace("a", "../out", 1))
+    assert "../out" in {image.id for image in read_layout(folder.root).splits["train"]}
+    with pytest.raises(DataError, match=r"the id '../out' leads out of the data set"):
+        convert(folder.root, tmp_path / "deep" / "new", kind)
+    assert list((tmp_path / "deep").iterdir()) == []
+
+
 def test_a_data_set_without_images_is_refused(tmp_path: Path) -> None:
     empty = VocFolder(tmp_path / "empty")
     with pytest.raises(DataError, match="no image that can be used"):

@@ -25,10 +25,8 @@ from ablab.tasks.detection.formats.layout import SPLITS, Layout
 from ablab.tasks.detection.formats.stratify import deal
 from ablab.tasks.detection.formats.together import Progress, some, together
 
-FEW, MANY = (
-    10_000,
-    100_000,
-)  # images: below the first a fifth each is needed to measure, above the second a hundredth is
+FEW = 10_000  # images below which validation and test want a fifth each
+MANY = 100_000  # and from which a hundredth each is enough
 
 
 @dataclass(frozen=True)

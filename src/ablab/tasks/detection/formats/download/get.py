@@ -55,8 +55,6 @@ def get(
                 if piece.remote.name == name:
                     _place(source, piece, archive, work / "tree", root, progress)
             archive.unlink()
-        for name, text in source.extra:
-            (root / name).write_text(text, "utf-8")
     shutil.rmtree(work, ignore_errors=True)
     return Got(root, tuple(archives))
 
@@ -70,6 +68,8 @@ def _place(source: Source, piece: Piece, archive: Path, tree: Path, root: Path, 
     complete = root / COMPLETE
     complete.touch()  # from here on the folder is known as ours, however this ends
     move(inside if inside.is_dir() else tree, root)
+    for name, text in source.extra:
+        (root / name).write_text(text, "utf-8")
     complete.write_text("".join(f"{line}\n" for line in (*_done(root), _line(piece))), "utf-8")
 
 

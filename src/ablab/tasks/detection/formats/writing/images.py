@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+from ablab.errors import DataError
 from ablab.tasks.detection.boxes import Annotation
 
 Put = Callable[[Annotation, Path], str]
@@ -17,10 +18,13 @@ def put_by(link: bool, progress: Callable[[], None] = lambda: None) -> Put:
     """How writers put an image into a folder; it returns the name there, which is the id and the file's own suffix.
 
     With `link` a hard link, which takes no room, where the file system allows; else a copy. Calls `progress` each time.
+    Raises DataError for an id that leads out of the folder.
     """
 
     def put(image: Annotation, folder: Path) -> str:
         name = f"{image.id}{image.path.suffix}"
+        if ".." in Path(name).parts or Path(name).is_absolute():
+            raise DataError(f"the id '{image.id}' leads out of the data set; rename the image and its annotation")
         target = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
         if not (link and _linked(image.path, target)):
