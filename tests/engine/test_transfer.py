@@ -75,7 +75,7 @@ def test_every_fate_by_hand() -> None:
     assert torch.equal(here.anchors, torch.arange(3.0))
     assert str(made) == (
         "11 of 14 tensors of w.pt loaded (78.6%); 2 of another shape: head.weight (5, 8), here (3, 8), head.bias (5,), "
-        "here (3,); not in the network: extra; not in the file, so as drawn: stem.bias"
+        "here (3,); 1 not in the network: extra; 1 not in the file, so as drawn: stem.bias"
     )
 
 
@@ -139,7 +139,7 @@ def test_too_little_is_an_error_that_shows_the_misses_and_loads_nothing() -> Non
     few = {"stem.weight": torch.ones(8, 4), **{f"other.{i}": torch.ones(2) for i in range(9)}}
     with pytest.raises(
         ConfigError,
-        match=r"only 1 of 10 tensors of w.pt loaded \(10.0%\); not in the network: other.0, other.1, .*wants 50%",
+        match=r"only 1 of 10 tensors of w.pt loaded \(10.0%\); 9 not in the network: other.0, other.1, .*wants 50%",
     ):
         transfer(here, file(few), start())
     assert all(torch.equal(tensor, before[name]) for name, tensor in here.state_dict().items())

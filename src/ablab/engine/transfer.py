@@ -60,9 +60,9 @@ class Transfer:
         shaped = [f"{row.target} {row.shape}, here {row.expected}" for row in self.of("other shape")]
         said = [
             f"{len(self.of('loaded'))} of {self.held} tensors of {self.where} loaded ({self.share:.1%})",
-            weights.some(f"{len(shaped)} of another shape", shaped, most=2),
-            weights.some("not in the network", [row.name for row in self.of("not in the network")], most=2),
-            weights.some("not in the file, so as drawn", [row.target for row in self.of("not in the file")], most=2),
+            _few("of another shape", shaped),
+            _few("not in the network", [row.name for row in self.of("not in the network")]),
+            _few("not in the file, so as drawn", [row.target for row in self.of("not in the file")]),
         ]
         if self.hint:
             pairs = ", ".join(f"'{old}': '{new}'" for old, new in self.hint.items())
@@ -169,6 +169,11 @@ def _splits(name: str) -> list[tuple[str, str]]:
     """`a.b.c` -> ('', 'a.b.c'), ('a.', 'b.c'), ('a.b.', 'c')"""
     steps = name.split(".")
     return [("".join(f"{step}." for step in steps[:i]), ".".join(steps[i:])) for i in range(len(steps))]
+
+
+def _few(what: str, names: Sequence[str], most: int = 2) -> str:
+    shown = ", ".join([*names[:most], *(["..."] if len(names) > most else [])])
+    return f"{len(names)} {what}: {shown}" if names else ""
 
 
 def as_rows(made: Transfer) -> list[dict[str, Any]]:

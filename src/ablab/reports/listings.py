@@ -19,7 +19,7 @@ COLOURS = {"error": "red", "warning": "yellow", "note": "dim"}
 def plan_tables(plan: Mapping[str, Any]) -> list[Table | Text]:
     """What `ablab plan` prints: cost and time an arm, the sites of each edit, and what the seeds can detect."""
     shares = {arm["arm"]: arm["weights_loaded"] for arm in plan["arms"] if arm["weights_loaded"] is not None}
-    columns = ("parameters", "GFLOPs", "latency ms", "step ms", "min a run", *(("pretrained",) if shares else ()))
+    columns = ("parameters", "GFLOPs", "latency ms", "step ms", "min a run", *(("loaded",) if shares else ()))
     costs = _table("arm", *columns)
     for arm in plan["arms"]:
         share = [f"{shares[arm['arm']]:.1%}" if arm["arm"] in shares else "-"] if shares else []
