@@ -19,7 +19,7 @@ SHIPPED = [*sorted((ROOT / "studies").glob("*.yaml")), Path(spec.__file__).with_
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda p: p.name)
 def test_every_shipped_study_is_valid(path: Path) -> None:
     study = spec.load(path)
-    assert len(study.changes) >= 2
+    assert study.changes
     assert "a/a" in study.controls
 
 

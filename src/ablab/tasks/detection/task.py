@@ -56,7 +56,7 @@ class Detection:
         if self.recipe.model.head == "anchor-free":
             return {"classes": classes, "note": "no anchors: the head is anchor-free"}
         # Drawn from one stream for all arms and seeds: an anchor is data, not luck.
-        rng = stream("anchors", fingerprint(self.recipe.data.model_dump(exclude={"path", "sampler"})))
+        rng = stream("anchors", fingerprint(self.recipe.data.model_dump(exclude={"path", "splits", "fold", "sampler"})))
         chosen, note = fitting.choose(self.recipe.anchors, self._sizes(), rng)
         return {"classes": classes, "anchors": chosen.round(2).tolist(), "note": note}
 
