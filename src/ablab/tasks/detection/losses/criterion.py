@@ -79,8 +79,10 @@ def _of_anchors(
         raise ConfigError(
             f"loss.balance has {len(recipe.balance)} numbers, the head {len(anchors)} levels: give one a level"
         )
-    if classes == 1 and recipe.label_smoothing:
-        raise ConfigError("loss.label_smoothing would do nothing: with one class the anchor head has no class loss")
+    fields = ("classification", "classification_gain", "label_smoothing")
+    idle = [f"loss.{name}" for name in fields if getattr(recipe, name) != LossRecipe.model_fields[name].default]
+    if classes == 1 and idle:
+        raise ConfigError(f"{' and '.join(idle)} would do nothing: with one class the anchor head has no class loss")
     losses = AnchorLosses(
         assign=_make(recipe.assigner, "assigner"),
         box=_make(recipe.box, "box_loss"),
