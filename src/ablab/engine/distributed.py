@@ -14,6 +14,7 @@ import datetime
 import json
 import os
 import sys
+import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -176,6 +177,8 @@ def join_torchrun(train: TrainRecipe) -> Team:
 def _join(train: TrainRecipe, rank: int, card: int, store: Any) -> Team:
     """Two samples a rank, where a batch has so many: batch norm cannot train on one where maps are 1 x 1."""
     check(train)
+    # A 1 x 1 convolution's weight is contiguous in both layouts, and DDP complains that its gradient chose the other.
+    warnings.filterwarnings("ignore", "Grad strides do not match bucket view strides")
     cuda = train.device != "cpu" and torch.cuda.is_available()
     if cuda:
         torch.cuda.set_device(card)

@@ -70,6 +70,7 @@ def execute(
 
 def forking() -> Any:
     """A server that has torch imported, from which processes are forked: each starts in some milliseconds."""
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # DDP warns of what `Team.wrap` asks for, in every rank
     # The server must not import the user's main module: a script without a guard would run again.
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["ablab.study.train", "ablab.tasks.detection.task"])
