@@ -75,7 +75,7 @@ def test_killed_at_random_moments_it_ends_with_the_same_bits(case: str, tmp_path
     assert not any("damaged" in line for line in said)
     for found, expected in zip(outcome(killed), outcome(whole), strict=True):
         assert found == expected
-    assert [path.name for path in killed.glob(".*")] == []  # nothing half-written is left
+    assert not list(killed.glob(".snapshot*"))  # nothing half-written is left
 
 
 def test_early_stopping_really_stopped_in_its_case(tmp_path: Path) -> None:
