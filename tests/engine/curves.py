@@ -34,9 +34,12 @@ def chosen(precision: str, device: str = "cpu") -> Precision:
 
 def first_steps(precision: Precision, head: str, steps: int) -> Steps:
     """YOLOv5n from the same weights on the same rectangles, by AdamW in its warm-up, each step as `fit` makes it."""
-    has = {"bins": 8} if head == "anchor-free" else {"anchors": torch.from_numpy(DEFAULT).float()}
+    free = head == "anchor-free"
+    has = {"bins": 8} if free else {"anchors": torch.from_numpy(DEFAULT).float()}
     with forked("curves", head):
-        model = build_model(DetectionModel(head=head, bins=8), CLASSES, has.get("anchors"))
+        model = build_model(
+            DetectionModel(head=head, bins=8) if free else DetectionModel(), CLASSES, has.get("anchors")
+        )
     criterion = Criterion.of(LossRecipe(), model.head.strides, CLASSES, **has)
     batch = precision.to_device(pictures())
     model, scaler = precision.place(model).train(), precision.scaler()

@@ -46,7 +46,7 @@ class Forward:
 
     def describe(self) -> dict[str, str]:
         """For a record's `environment`."""
-        how = "yes" if self._inner.compiled is not None else "failed" if self.note else "no"
+        how = "yes" if self._inner.compiled else "failed" if self.note else "no"
         return {"compile": how, "devices": str(self.team.size)}
 
     def _try(self, batch: Batch) -> None:
@@ -58,11 +58,12 @@ class Forward:
             parameter.grad = None
         try:
             with forked("compile"):
-                self._inner.compiled = torch.compile(self.model, dynamic=False)
+                self._inner.compiled.append(torch.compile(self.model, dynamic=False))
                 self._inner(batch).loss.backward()
         except Exception as error:  # whatever it was: a mistake that is not the compiler's comes again without it
-            self._inner.compiled = None
-            said = next(iter(str(error).strip().splitlines()), type(error).__name__)
+            self._inner.compiled.clear()
+            cause = getattr(error, "inner_exception", error)  # torch wraps what a compiler says
+            said = ": ".join([type(cause).__name__, *str(cause).strip().splitlines()[:1]])
             self.note = f"train.compile does not work here, so training runs uncompiled: {said}"
         finally:
             with torch.no_grad():
@@ -79,16 +80,8 @@ class _Stepping(nn.Module):
     def __init__(self, task: Task, model: nn.Module, full: int) -> None:
         super().__init__()
         self.model, self.task, self.full = model, task, full
-        self._compiled: list[Any] = []  # in a list, so that its parameters are not counted again
-
-    @property
-    def compiled(self) -> Any:
-        return self._compiled[0] if self._compiled else None
-
-    @compiled.setter
-    def compiled(self, value: Any) -> None:
-        self._compiled = [] if value is None else [value]
+        self.compiled: list[Any] = []  # the one compiled network; in a list, or it would be a submodule
 
     def forward(self, batch: Batch) -> Step:
-        network = self.compiled if self._compiled and len(batch["ids"]) == self.full else self.model
+        network = self.compiled[0] if self.compiled and len(batch["ids"]) == self.full else self.model
         return self.task.step(network, batch)
