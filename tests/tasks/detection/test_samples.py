@@ -108,15 +108,15 @@ def test_multi_scale_moves_no_other_draw(annotations):
 
 
 def test_a_rectangle_is_the_letterbox_less_whole_strides_of_grey(annotations):
-    whole = DetectionSamples(annotations, (256, 320))
-    cut = DetectionSamples(annotations, (256, 320), rectangular=True)
+    whole = DetectionSamples(annotations, (640, 640))
+    cut = DetectionSamples(annotations, (640, 640), rectangular=True)
     assert whole.shapes is None
-    # 48 x 80 -> 192 x 320: 32 rows of grey above and below; 200 x 100 -> 256 x 128: 96 columns at either side;
-    # 64 x 64 -> 256 x 256: 32 columns; 90 x 150 -> 192 x 320: 32 rows.
-    assert cut.shapes == ((192, 320), (256, 128), (256, 256), (192, 320))
+    # 48 x 80 -> 384 x 640: 128 rows of grey above and below, of which 64 stay; 200 x 100 -> 640 x 320: 160 columns at
+    # either side, of which 96 can go; 64 x 64 -> 640 x 640; 90 x 150 -> 384 x 640.
+    assert cut.shapes == ((512, 640), (640, 448), (640, 640), (512, 640))
     for index, (height, width) in enumerate(cut.shapes):
         large, small = whole[0, index], cut[0, index]
-        top, left = (256 - height) // 2, (320 - width) // 2
+        top, left = (640 - height) // 2, (640 - width) // 2
         np.testing.assert_array_equal(small.image, large.image[top : top + height, left : left + width])
         np.testing.assert_allclose(small.boxes + np.array([left, top, left, top]), large.boxes)
         assert (top % STRIDE, left % STRIDE) == (0, 0)  # every cell stays where it was
@@ -124,4 +124,4 @@ def test_a_rectangle_is_the_letterbox_less_whole_strides_of_grey(annotations):
 
 
 def test_training_is_never_rectangular(annotations):
-    assert DetectionSamples(annotations, (256, 320), AugmentRecipe(), ("study", 1), rectangular=True).shapes is None
+    assert DetectionSamples(annotations, (640, 640), AugmentRecipe(), ("study", 1), rectangular=True).shapes is None

@@ -71,11 +71,12 @@ def test_a_sampler_moves_no_anchor(task: Any) -> None:
 
 
 def test_evaluation_is_rectangular_where_asked(task: Any) -> None:
-    plain, cut = task().data(KEY), task(postprocess={"rectangular": True}).data(KEY)
+    train = {"image_size": [640, 640]}
+    plain, cut = (task(train=train, postprocess={"rectangular": yes}).data(KEY) for yes in (False, True))
     for name in ("plain", "validation", "test"):
         assert getattr(plain, name).shapes is None
         samples = getattr(cut, name)
-        assert len(samples.shapes) == len(samples)
+        assert samples.shapes == ((512, 640), (640, 512)) * (len(samples) // 2) + ((512, 640),) * (len(samples) % 2)
         for index, shape in enumerate(samples.shapes):
             assert samples[0, index].image.shape == (*shape, 3)
     assert cut.train.shapes is None
