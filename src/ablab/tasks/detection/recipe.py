@@ -107,8 +107,8 @@ class AugmentRecipe(Config):
 class PostprocessRecipe(Config):
     """The one place for evaluation's settings (trap 17).
 
-    `rectangular` cuts whole strides of grey off, of which 64 pixels stay at either side: AP stays, and images of another
-    aspect than the input take less time.
+    `rectangular` cuts whole strides of grey off, of which 64 pixels stay at either side: AP stays, and images of
+    another aspect than the input take less time.
     """
 
     confidence: float = Field(default=0.001, ge=0, lt=1)
