@@ -67,12 +67,17 @@ def test_a_centre_outside_is_a_negative_distance():
     assert distances_of(box, centre, torch.tensor([[2.0]])).tolist() == [[-1, 3, 6, 7]]
 
 
-def test_priors():
-    """Before training every class scores about 0.01, and the sides have no favourite bin but what chance gave."""
+@pytest.mark.parametrize("bins", [8, 16, 32])
+def test_priors(bins):
+    """Before training every class scores about 0.01 and every box is about four cells wide, however many bins."""
     with torch.no_grad():
-        raw = head().eval()([torch.zeros(1, c, *size) for c, size in zip(CHANNELS, SIZES, strict=True)])
-    _, scores = head().decode(raw)
+        raw = head(bins=bins).eval()([torch.zeros(1, c, *size) for c, size in zip(CHANNELS, SIZES, strict=True)])
+    boxes, scores = head(bins=bins).decode(raw)
     assert scores.mean().item() == pytest.approx(0.01, rel=0.1)
+    places = range(bins)
+    mean = sum(k * (2 / 3) ** k for k in places) / sum((2 / 3) ** k for k in places)  # 2 where bins do not end
+    sides = (boxes[0, :, 2:] - boxes[0, :, :2]) / Grid(STRIDES, SIZES, torch.device("cpu")).pitch()
+    torch.testing.assert_close(sides, torch.full((32, 2), 2 * mean), rtol=0.2, atol=0)
 
 
 def test_branches_share_nothing():

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from ablab.tasks.detection.blocks import Conv
 from ablab.tasks.detection.grid import Grid, along
 
+NEAR = 2.0  # cells: the mean distance that every side starts with
 PRIOR = 0.01  # the score that every class starts with (Lin et al. 2017, section 4.1)
 
 
@@ -33,10 +34,14 @@ class AnchorFreeHead(nn.Module):
         self._set_priors()
 
     def _set_priors(self) -> None:
-        for branch in self.sides:
-            nn.init.constant_(branch.get_parameter("2.bias"), 1.0)
-        for branch in self.labels:
-            nn.init.constant_(branch.get_parameter("2.bias"), -math.log((1 - PRIOR) / PRIOR))
+        """Boxes start about four cells wide, each bin less likely than the one before: a flat start puts a side half
+        the reach away, so that small objects overlap nothing, score nothing and are hardly learnt."""
+        fall = torch.arange(self.bins) * math.log(NEAR / (1 + NEAR))
+        with torch.no_grad():
+            for branch in self.sides:
+                branch.get_parameter("2.bias").copy_(fall.repeat(4))
+            for branch in self.labels:
+                branch.get_parameter("2.bias").fill_(-math.log((1 - PRIOR) / PRIOR))
 
     def forward(self, maps: Sequence[Tensor]) -> list[Tensor]:
         """(B, C_l, H_l, W_l) a level -> (B, 4 * bins + classes, H_l, W_l) a level"""
