@@ -52,7 +52,8 @@ class Entry:
     @property
     def arguments(self) -> dict[str, inspect.Parameter]:
         """What `build` takes, by name."""
-        if getattr(getattr(self.build, "__init__", None), "__module__", "") == "torch.nn.modules.module":
+        owner = next((c for c in getattr(self.build, "__mro__", ()) if "__init__" in vars(c)), object)
+        if owner.__module__ == "torch.nn.modules.module":
             return {}  # nn.Module's own constructor is written (*args, **kwargs) but takes nothing
         return dict(inspect.signature(self.build).parameters)
 

@@ -12,6 +12,7 @@ import torch
 from tiny import Tiny, fresh, recipe
 from torch import nn
 
+from ablab import registry
 from ablab.engine.distributed import ALONE
 from ablab.engine.fit import Fitted, fit
 from ablab.engine.forward import Forward
@@ -52,6 +53,8 @@ def test_a_compiled_training_is_the_same_training(quick: list[Any]) -> None:
     assert plain.environment["compile"] == "no"
     assert compiled.notes == ()
     assert type(compiled.model) is type(plain.model)
+    # torch.compile puts another constructor into nn.Module; a part without one of its own still takes no argument.
+    assert registry.get("activation/sigmoid").arguments == {}
 
 
 def test_only_whole_batches_are_compiled(quick: list[Any]) -> None:
