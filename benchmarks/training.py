@@ -24,7 +24,7 @@ import numpy as np
 
 from ablab.tasks.detection.boxes import Detections, Truth
 from ablab.tasks.detection.formats.convert import convert
-from ablab.tasks.detection.formats.recognise import read_layout
+from ablab.tasks.detection.formats.layouts.recognise import read_layout
 from ablab.tasks.detection.metrics.meter import DetectionMeter
 from results import write
 

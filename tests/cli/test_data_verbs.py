@@ -121,7 +121,7 @@ def test_get_unpacks_says_the_terms_and_loads_once(tmp_path: Path, monkeypatch: 
     assert "loaded" in result.stdout
     again = call("get", "coco128", "--to", tmp_path / "data")
     assert again["loaded"] == []
-    from ablab.tasks.detection.formats.recognise import read_layout
+    from ablab.tasks.detection.formats.layouts.recognise import read_layout
 
     (image,) = read_layout(tmp_path / "data" / "coco128").splits["train"]
     assert read_layout(tmp_path / "data" / "coco128").classes[image.labels[0]] == "toothbrush"

@@ -47,7 +47,7 @@ def _checked(path: Path, events: Events) -> tuple[Any, list[Any]]:
     """The layout and its defects."""
     from ablab.engine.events import working
     from ablab.tasks.detection.formats.check import check
-    from ablab.tasks.detection.formats.recognise import read_layout
+    from ablab.tasks.detection.formats.layouts.recognise import read_layout
 
     try:
         with working(events, f"read {path.name}", 1):

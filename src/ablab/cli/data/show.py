@@ -66,7 +66,7 @@ def _refuse_idle(sets: list[str], augmented: bool) -> None:
 def _read(recipe: Any, augmented: bool) -> tuple[str, tuple[str, ...], dict[str, Any]]:
     """Layout, classes and splits: as they are on the disk, or as training would open them where the recipe decides."""
     from ablab.tasks.detection.formats.dataset import open_dataset
-    from ablab.tasks.detection.formats.recognise import PHOTO_DIGITS, read_layout
+    from ablab.tasks.detection.formats.layouts.recognise import PHOTO_DIGITS, read_layout
     from ablab.tasks.detection.recipe import DetectionData
 
     path = recipe.data.path

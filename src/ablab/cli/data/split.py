@@ -47,7 +47,7 @@ def split(
     with answering(json) as answer:
         from ablab.reports.listings import class_table
         from ablab.tasks.detection.formats.census import census
-        from ablab.tasks.detection.formats.recognise import read_layout
+        from ablab.tasks.detection.formats.layouts.recognise import read_layout
         from ablab.tasks.detection.formats.split import Wish, divide, read_parts, write_division
 
         wish = Wish(

@@ -6,7 +6,7 @@ import os
 import time
 from pathlib import Path
 
-from ablab.tasks.detection.formats.check_images import Look
+from ablab.tasks.detection.formats.check.images import Look
 
 
 def named(path: Path) -> Look:

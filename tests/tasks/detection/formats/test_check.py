@@ -17,7 +17,7 @@ from ablab.errors import DataError
 from ablab.tasks.detection.formats.check import check
 from ablab.tasks.detection.formats.dataset import open_dataset
 from ablab.tasks.detection.formats.defect import ERRORS, MET, NOTES, WARNINGS, Defect
-from ablab.tasks.detection.formats.recognise import read_layout
+from ablab.tasks.detection.formats.layouts.recognise import read_layout
 from ablab.tasks.detection.recipe import DetectionData
 
 BOXES = (("dog", 1, 2, 11, 12), ("cat", 15, 5, 30.5, 25))

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torchvision.ops import box_iou
 
 from ablab.tasks.detection.boxes import Annotation
-from ablab.tasks.detection.formats.check_boxes import SAME, _groups, box_defects
+from ablab.tasks.detection.formats.check.boxes import SAME, _groups, box_defects
 
 CLASSES = ("dog", "cat")
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
-from ablab.tasks.detection.formats.check_copies import (
+from ablab.tasks.detection.formats.check.copies import (
     ALIKE,
     NEAREST,
     RADIUS,
@@ -21,7 +21,7 @@ from ablab.tasks.detection.formats.check_copies import (
     dhash,
     near_duplicates,
 )
-from ablab.tasks.detection.formats.check_images import SIDE
+from ablab.tasks.detection.formats.check.images import SIDE
 from ablab.tasks.detection.formats.reading import read_image
 
 

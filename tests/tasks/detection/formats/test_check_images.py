@@ -12,8 +12,8 @@ import pytest
 from lookers import crashing, named
 from PIL import Image
 
-from ablab.tasks.detection.formats import check_images
-from ablab.tasks.detection.formats.check_images import SIDE, examine, look_at_all
+from ablab.tasks.detection.formats.check import images as check_images
+from ablab.tasks.detection.formats.check.images import SIDE, examine, look_at_all
 from ablab.tasks.detection.formats.reading import measure
 
 PATHS = [Path(f"{number:02}") for number in range(40)]

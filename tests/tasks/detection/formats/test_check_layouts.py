@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from ablab.tasks.detection.formats.check import check
-from ablab.tasks.detection.formats.recognise import read_layout
+from ablab.tasks.detection.formats.layouts.recognise import read_layout
 
 SIZE = (40, 30)
 SPLITS = {"train": "train", "val": "validation", "test": "test"}

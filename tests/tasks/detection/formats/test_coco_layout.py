@@ -16,7 +16,7 @@ from small_files import HEIGHT, WIDTH, as_json, boxes_of, kinds, picture, text
 
 from ablab.errors import DataError
 from ablab.tasks.detection.boxes import Truth
-from ablab.tasks.detection.formats.coco_layout import read_coco
+from ablab.tasks.detection.formats.layouts.coco import read_coco
 
 INSTANCES: dict[str, Any] = {
     "images": [

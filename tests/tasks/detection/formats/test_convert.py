@@ -18,8 +18,8 @@ from ablab.errors import DataError, StoreError, UnknownName
 from ablab.tasks.detection.formats import convert as module
 from ablab.tasks.detection.formats.compare import difference
 from ablab.tasks.detection.formats.convert import convert
+from ablab.tasks.detection.formats.layouts.recognise import read_layout
 from ablab.tasks.detection.formats.photo_digits import compose
-from ablab.tasks.detection.formats.recognise import read_layout
 from ablab.tasks.detection.formats.writing import WRITERS
 from ablab.tasks.detection.recipe import DetectionData
 

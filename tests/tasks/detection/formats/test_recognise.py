@@ -9,7 +9,7 @@ from small_files import as_json, picture, text
 from voc_folder import clean
 
 from ablab.errors import DataError
-from ablab.tasks.detection.formats.recognise import read_layout, recognise
+from ablab.tasks.detection.formats.layouts.recognise import read_layout, recognise
 
 COCO = {
     "info": {"description": "x" * 1000},

@@ -17,7 +17,7 @@ from ablab.tasks.detection.boxes import Annotation
 from ablab.tasks.detection.formats import split
 from ablab.tasks.detection.formats.dataset import open_dataset
 from ablab.tasks.detection.formats.layout import Layout
-from ablab.tasks.detection.formats.recognise import read_layout
+from ablab.tasks.detection.formats.layouts.recognise import read_layout
 from ablab.tasks.detection.formats.split import Division, Wish, divide, read_parts, write_division
 from ablab.tasks.detection.formats.stratify import deal, seats
 from ablab.tasks.detection.recipe import DetectionData

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from small_files import HEIGHT, WIDTH, boxes_of, kinds, picture, text
 
 from ablab.errors import DataError
-from ablab.tasks.detection.formats.table import read_table
+from ablab.tasks.detection.formats.layouts.table import read_table
 
 DOG = [1, 2, 11, 12]
 

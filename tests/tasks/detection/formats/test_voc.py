@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from voc_folder import HEIGHT, WIDTH, VocFolder, annotation, clean
 
 from ablab.errors import DataError
-from ablab.tasks.detection.formats.settle import judge
-from ablab.tasks.detection.formats.voc import read_voc
+from ablab.tasks.detection.formats.layouts.settle import judge
+from ablab.tasks.detection.formats.layouts.voc import read_voc
 
 BOMB = """<?xml version="1.0"{encoding}?>
 <!DOCTYPE bomb [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;&a;&a;">]>

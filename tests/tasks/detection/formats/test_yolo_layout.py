@@ -13,7 +13,7 @@ from small_files import HEIGHT, WIDTH, boxes_of, kinds, picture, text
 
 from ablab.errors import DataError
 from ablab.tasks.detection.formats.defect import sentences
-from ablab.tasks.detection.formats.yolo import read_yolo
+from ablab.tasks.detection.formats.layouts.yolo import read_yolo
 
 LABEL = "1 0.5 0.5 0.25 0.2\n"  # of 40 x 30: x 15 to 25, y 12 to 18
 BOX = [15, 12, 25, 18]

@@ -10,10 +10,10 @@ from ablab.errors import DataError, StoreError, UnknownName
 from ablab.tasks.detection.formats.compare import difference
 from ablab.tasks.detection.formats.defect import sentences
 from ablab.tasks.detection.formats.layout import Layout
+from ablab.tasks.detection.formats.layouts.recognise import PHOTO_DIGITS, find, read_layout
+from ablab.tasks.detection.formats.layouts.together import some
 from ablab.tasks.detection.formats.leftovers import leftovers
 from ablab.tasks.detection.formats.photo_digits import compose
-from ablab.tasks.detection.formats.recognise import PHOTO_DIGITS, find, read_layout
-from ablab.tasks.detection.formats.together import some
 from ablab.tasks.detection.formats.writing import WRITERS, put_by
 from ablab.tasks.detection.formats.writing.whole import whole
 from ablab.tasks.detection.recipe import DetectionData

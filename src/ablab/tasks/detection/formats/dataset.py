@@ -10,13 +10,13 @@ from pathlib import Path
 
 from ablab.errors import ConfigError, DataError
 from ablab.tasks.detection.boxes import Annotation
-from ablab.tasks.detection.formats import voc
 from ablab.tasks.detection.formats.defect import sentences
 from ablab.tasks.detection.formats.digests import digests
-from ablab.tasks.detection.formats.draft import Source
 from ablab.tasks.detection.formats.layout import Layout
-from ablab.tasks.detection.formats.recognise import PHOTO_DIGITS, read_source
-from ablab.tasks.detection.formats.settle import settle
+from ablab.tasks.detection.formats.layouts import voc
+from ablab.tasks.detection.formats.layouts.draft import Source
+from ablab.tasks.detection.formats.layouts.recognise import PHOTO_DIGITS, read_source
+from ablab.tasks.detection.formats.layouts.settle import settle
 from ablab.tasks.detection.formats.split_list import regroup
 from ablab.tasks.detection.recipe import DetectionData
 

@@ -9,8 +9,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from ablab.tasks.detection.formats.coco_files import find_files
 from ablab.tasks.detection.formats.layout import Layout
+from ablab.tasks.detection.formats.layouts.coco_files import find_files
 
 ELEMENT = re.compile(rb"<([A-Za-z][\w.-]*)>\s*([^<]*?)\s*<(/?)")
 VOC = {

@@ -22,8 +22,8 @@ from ablab.records import write_bytes
 from ablab.streams import stream
 from ablab.tasks.detection.boxes import Annotation
 from ablab.tasks.detection.formats.layout import SPLITS, Layout
+from ablab.tasks.detection.formats.layouts.together import Progress, some, together
 from ablab.tasks.detection.formats.stratify import deal
-from ablab.tasks.detection.formats.together import Progress, some, together
 
 FEW = 10_000  # images below which validation and test want a fifth each
 MANY = 100_000  # and from which a hundredth each is enough

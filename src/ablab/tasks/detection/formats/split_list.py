@@ -15,8 +15,8 @@ from pathlib import Path
 
 from ablab.errors import ConfigError, DataError, suggest
 from ablab.tasks.detection.formats.defect import Defect
-from ablab.tasks.detection.formats.draft import Draft, Source
 from ablab.tasks.detection.formats.layout import SPLITS, split_of
+from ablab.tasks.detection.formats.layouts.draft import Draft, Source
 from ablab.tasks.detection.formats.reading import read_lines
 
 EXPECTED = "a CSV file with the columns image and split, or image and fold"

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from made_layouts import layouts, meaning, place
 
 from ablab.tasks.detection.formats.layout import Layout
-from ablab.tasks.detection.formats.recognise import read_layout
+from ablab.tasks.detection.formats.layouts.recognise import read_layout
 from ablab.tasks.detection.formats.writing import WRITERS, put_by
 
 KINDS = tuple(WRITERS)

@@ -10,9 +10,9 @@ import yaml
 
 from ablab.tasks.detection.boxes import Annotation
 from ablab.tasks.detection.formats.layout import Layout
+from ablab.tasks.detection.formats.layouts.yolo import label_files
+from ablab.tasks.detection.formats.layouts.yolo_attributes import ATTRIBUTES, COLUMNS
 from ablab.tasks.detection.formats.writing.images import SHORT, Put, number
-from ablab.tasks.detection.formats.yolo import label_files
-from ablab.tasks.detection.formats.yolo_attributes import ATTRIBUTES, COLUMNS
 
 
 def write_yolo(layout: Layout, root: Path, put: Put) -> None:

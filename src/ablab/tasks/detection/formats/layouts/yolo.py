@@ -16,13 +16,13 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from ablab.tasks.detection.formats.defect import Defect
-from ablab.tasks.detection.formats.draft import Draft, Object, Source, draft, identify, name_of, unusable
-from ablab.tasks.detection.formats.images import is_image
 from ablab.tasks.detection.formats.layout import Layout
-from ablab.tasks.detection.formats.settle import settle
-from ablab.tasks.detection.formats.yolo_attributes import Attributes, Beside, read_attributes
-from ablab.tasks.detection.formats.yolo_folders import described_by_folders
-from ablab.tasks.detection.formats.yolo_yaml import described_by_yaml, find_yaml
+from ablab.tasks.detection.formats.layouts.draft import Draft, Object, Source, draft, identify, name_of, unusable
+from ablab.tasks.detection.formats.layouts.images import is_image
+from ablab.tasks.detection.formats.layouts.settle import settle
+from ablab.tasks.detection.formats.layouts.yolo_attributes import Attributes, Beside, read_attributes
+from ablab.tasks.detection.formats.layouts.yolo_folders import described_by_folders
+from ablab.tasks.detection.formats.layouts.yolo_yaml import described_by_yaml, find_yaml
 
 MOST_CLASSES = 10_000  # where nothing says how many there are
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ablab.tasks.detection.boxes import Annotation
-from ablab.tasks.detection.formats.check_images import Look
+from ablab.tasks.detection.formats.check.images import Look
 from ablab.tasks.detection.formats.defect import Defect
 
 TURNS = {

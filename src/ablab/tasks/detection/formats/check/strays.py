@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ablab.tasks.detection.formats.defect import Defect
-from ablab.tasks.detection.formats.images import is_image
 from ablab.tasks.detection.formats.layout import Layout
+from ablab.tasks.detection.formats.layouts.images import is_image
 
 
 def stray_defects(layout: Layout) -> Iterator[Defect]:

@@ -16,14 +16,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ablab.errors import DataError, suggest
-from ablab.tasks.detection.formats.class_names import read_names
-from ablab.tasks.detection.formats.coco_files import image_folders
 from ablab.tasks.detection.formats.defect import Defect
-from ablab.tasks.detection.formats.draft import Draft, Object, Source, draft, identify, name_of, unusable
-from ablab.tasks.detection.formats.images import Finder, without_suffix
 from ablab.tasks.detection.formats.layout import SPLITS, Layout, split_of
-from ablab.tasks.detection.formats.settle import settle
-from ablab.tasks.detection.formats.table_columns import Row, find_tables, number_of, read_rows
+from ablab.tasks.detection.formats.layouts.class_names import read_names
+from ablab.tasks.detection.formats.layouts.coco_files import image_folders
+from ablab.tasks.detection.formats.layouts.draft import Draft, Object, Source, draft, identify, name_of, unusable
+from ablab.tasks.detection.formats.layouts.images import Finder, without_suffix
+from ablab.tasks.detection.formats.layouts.settle import settle
+from ablab.tasks.detection.formats.layouts.table_columns import Row, find_tables, number_of, read_rows
 
 
 def read_table(path: Path) -> Layout:

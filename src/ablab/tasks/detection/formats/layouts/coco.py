@@ -18,12 +18,12 @@ from typing import Any
 
 from ablab.errors import DataError
 from ablab.tasks.detection.formats.coco import entries_of, kind_of, load_json, sorted_ids, unique_names
-from ablab.tasks.detection.formats.coco_files import find_files, image_folders, image_lists, root_of
 from ablab.tasks.detection.formats.defect import Defect
-from ablab.tasks.detection.formats.draft import Draft, Object, Source, draft, identify, unusable
-from ablab.tasks.detection.formats.images import Finder, without_suffix
 from ablab.tasks.detection.formats.layout import Layout
-from ablab.tasks.detection.formats.settle import settle
+from ablab.tasks.detection.formats.layouts.coco_files import find_files, image_folders, image_lists, root_of
+from ablab.tasks.detection.formats.layouts.draft import Draft, Object, Source, draft, identify, unusable
+from ablab.tasks.detection.formats.layouts.images import Finder, without_suffix
+from ablab.tasks.detection.formats.layouts.settle import settle
 
 
 def read_coco(path: Path) -> Layout:

@@ -11,13 +11,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from ablab.tasks.detection.formats.check_boxes import box_defects
-from ablab.tasks.detection.formats.check_copies import Member, copy_defects
-from ablab.tasks.detection.formats.check_images import look_at_all
-from ablab.tasks.detection.formats.check_names import name_defects
-from ablab.tasks.detection.formats.check_pixels import pixel_defects
-from ablab.tasks.detection.formats.check_splits import split_defects
-from ablab.tasks.detection.formats.check_strays import stray_defects
+from ablab.tasks.detection.formats.check.boxes import box_defects
+from ablab.tasks.detection.formats.check.copies import Member, copy_defects
+from ablab.tasks.detection.formats.check.images import look_at_all
+from ablab.tasks.detection.formats.check.names import name_defects
+from ablab.tasks.detection.formats.check.pixels import pixel_defects
+from ablab.tasks.detection.formats.check.splits import split_defects
+from ablab.tasks.detection.formats.check.strays import stray_defects
 from ablab.tasks.detection.formats.defect import GRAVITY, Defect
 from ablab.tasks.detection.formats.layout import Layout
 

@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 
 from ablab.tasks.detection.boxes import Annotation
-from ablab.tasks.detection.formats.check_images import SIDE, Look
+from ablab.tasks.detection.formats.check.images import SIDE, Look
 from ablab.tasks.detection.formats.defect import Defect
 
 RADIUS = 10  # bits of 64 in which the hashes of two copies may differ

@@ -10,10 +10,10 @@ import numpy as np
 
 from ablab.errors import DataError, suggest
 from ablab.tasks.detection.boxes import Annotation
-from ablab.tasks.detection.formats import units
 from ablab.tasks.detection.formats.defect import Defect
-from ablab.tasks.detection.formats.draft import Draft, Source
 from ablab.tasks.detection.formats.layout import SPLITS, Layout
+from ablab.tasks.detection.formats.layouts import units
+from ablab.tasks.detection.formats.layouts.draft import Draft, Source
 from ablab.tasks.detection.formats.reading import measure
 
 # By how much a box may cross the border because numbers were rounded when they were written; it is cut in silence.

@@ -8,16 +8,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ablab.errors import DataError, suggest
-from ablab.tasks.detection.formats import coco_files, table_columns, voc, yolo_folders, yolo_yaml
-from ablab.tasks.detection.formats.coco_layout import draft_coco
 from ablab.tasks.detection.formats.defect import Defect
-from ablab.tasks.detection.formats.draft import Source
-from ablab.tasks.detection.formats.images import is_image
 from ablab.tasks.detection.formats.layout import Layout
-from ablab.tasks.detection.formats.settle import settle
-from ablab.tasks.detection.formats.table import draft_table
-from ablab.tasks.detection.formats.voc import draft_voc
-from ablab.tasks.detection.formats.yolo import draft_yolo
+from ablab.tasks.detection.formats.layouts import coco_files, table_columns, voc, yolo_folders, yolo_yaml
+from ablab.tasks.detection.formats.layouts.coco import draft_coco
+from ablab.tasks.detection.formats.layouts.draft import Source
+from ablab.tasks.detection.formats.layouts.images import is_image
+from ablab.tasks.detection.formats.layouts.settle import settle
+from ablab.tasks.detection.formats.layouts.table import draft_table
+from ablab.tasks.detection.formats.layouts.voc import draft_voc
+from ablab.tasks.detection.formats.layouts.yolo import draft_yolo
 
 PHOTO_DIGITS = "photo-digits"
 FILES = {".json": "coco", ".yaml": "yolo", ".yml": "yolo", ".csv": "csv", ".tsv": "csv"}

@@ -15,13 +15,13 @@ from typing import Any
 
 from ablab.config import parse_yaml
 from ablab.errors import ConfigError, DataError
-from ablab.tasks.detection.formats.class_names import read_names
 from ablab.tasks.detection.formats.coco import unique_names
 from ablab.tasks.detection.formats.defect import Defect
-from ablab.tasks.detection.formats.images import is_image, list_images
 from ablab.tasks.detection.formats.layout import SPLITS, split_of
+from ablab.tasks.detection.formats.layouts.class_names import read_names
+from ablab.tasks.detection.formats.layouts.images import is_image, list_images
+from ablab.tasks.detection.formats.layouts.yolo_described import NAMES, Described, read_list
 from ablab.tasks.detection.formats.reading import read_lines
-from ablab.tasks.detection.formats.yolo_described import NAMES, Described, read_list
 
 MOST_BYTES = 1_000_000  # a description is a page; what is larger is something else, or a bomb
 USUAL = ("data.yaml", "dataset.yaml", "data.yml", "dataset.yml")

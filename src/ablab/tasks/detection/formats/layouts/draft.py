@@ -13,8 +13,8 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from ablab.tasks.detection.formats.defect import Defect
-from ablab.tasks.detection.formats.images import without_suffix
 from ablab.tasks.detection.formats.layout import split_of
+from ablab.tasks.detection.formats.layouts.images import without_suffix
 
 
 class Object(NamedTuple):

@@ -16,13 +16,13 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from ablab.errors import DataError, suggest
-from ablab.tasks.detection.formats.class_names import read_names
 from ablab.tasks.detection.formats.defect import Defect
-from ablab.tasks.detection.formats.draft import Draft, Object, Source, draft, unusable
-from ablab.tasks.detection.formats.images import Finder, list_images, without_suffix
 from ablab.tasks.detection.formats.layout import Layout
+from ablab.tasks.detection.formats.layouts.class_names import read_names
+from ablab.tasks.detection.formats.layouts.draft import Draft, Object, Source, draft, unusable
+from ablab.tasks.detection.formats.layouts.images import Finder, list_images, without_suffix
+from ablab.tasks.detection.formats.layouts.settle import settle
 from ablab.tasks.detection.formats.reading import read_lines
-from ablab.tasks.detection.formats.settle import settle
 
 FOLDERS = ("JPEGImages", "Annotations")
 LAYOUT = "JPEGImages/<id>.jpg, Annotations/<id>.xml and ImageSets/Main/{train,val,test}.txt"

@@ -12,10 +12,10 @@ from itertools import islice
 from pathlib import Path
 
 from ablab.errors import DataError
-from ablab.tasks.detection.formats.class_names import read_names
-from ablab.tasks.detection.formats.images import is_image, list_images
 from ablab.tasks.detection.formats.layout import SPLITS, split_of
-from ablab.tasks.detection.formats.yolo_described import NAMES, Described, read_list
+from ablab.tasks.detection.formats.layouts.class_names import read_names
+from ablab.tasks.detection.formats.layouts.images import is_image, list_images
+from ablab.tasks.detection.formats.layouts.yolo_described import NAMES, Described, read_list
 
 LAYOUT = "images/{train,val,test}/ and labels/{train,val,test}/, or a data.yaml that names them"
 

@@ -1,0 +1,1 @@
+"""Data sets in the layouts that the field uses, each read into a `formats.layout.Layout`."""
