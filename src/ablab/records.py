@@ -18,7 +18,8 @@ import io
 import json
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -92,6 +93,28 @@ class RunRecord:
 def slug(name: str) -> str:
     """A name as a folder: `a/a` becomes `a-a`."""
     return "".join(c if c.isalnum() or c in "._+-" else "-" for c in name)
+
+
+@contextmanager
+def holding(folder: Path, busy: str, elsewhere: str) -> Iterator[None]:
+    """Hold a folder, made where it is not there, so that two processes do not write the same files.
+
+    Raises StoreError where it cannot be written, with the advice `elsewhere`, and where another process holds it: then
+    `busy` says so.
+    """
+    import fcntl  # POSIX only
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / ".lock").open("w")
+    except OSError as error:
+        raise StoreError(f"cannot write into {folder}: {error.strerror}; {elsewhere}") from None
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise StoreError(busy) from None
+        yield
 
 
 def write_bytes(path: Path, content: bytes) -> None:

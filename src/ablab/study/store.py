@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -12,7 +11,7 @@ from typing import Any
 
 import ablab
 from ablab.errors import ConfigError, StoreError
-from ablab.records import RunKey, RunRecord, read_json, read_records, write_json
+from ablab.records import RunKey, RunRecord, holding, read_json, read_records, write_json
 from ablab.study.design import Arm, arms, run_fingerprint, study_fingerprint
 from ablab.study.spec import Study
 
@@ -95,16 +94,8 @@ def driving(folder: Path) -> Iterator[None]:
 
     Raises StoreError where the folder cannot be written, the disk is nearly full, or another driver is at work.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = (folder / ".lock").open("w")
-    except OSError as error:
-        raise StoreError(f"cannot write into {folder}: {error.strerror}; choose another place with --folder") from None
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise StoreError(f"another ablab is working on {folder}; wait for it, or choose another --folder") from None
+    busy = f"another ablab is working on {folder}; wait for it, or choose another --folder"
+    with holding(folder, busy, "choose another place with --folder"):
         check_space(folder)
         yield
 

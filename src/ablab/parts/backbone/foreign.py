@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterable, Sequence
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 
+from ablab.errors import ConfigError
+
+T = TypeVar("T")
 STRIDES = (8, 16, 32)
 PROBE = (96, 160)  # pixels; odd numbers of cells at stride 32, which networks bound to one input size refuse
 
@@ -58,11 +62,27 @@ def last_at_each_stride(shapes: Sequence[Sequence[int]]) -> list[int]:
     return [max(i for i, s in enumerate(strides) if s == stride) for stride in STRIDES if stride in strides]
 
 
-def working(name: str, names: Iterable[str], works: Callable[[str], bool], known: Sequence[str]) -> str:
-    """End an error message: names near `name` that do work, then some that are known to."""
+def measured(
+    library: str, name: str, names: Iterable[str], measure: Callable[[str], T | str], known: Sequence[str]
+) -> T:
+    """What `measure` finds out about a network.
+
+    Raises ConfigError where it gives a reason instead: with names near `name` that do work, then some `known` to.
+    """
+    found = measure(name)
+    if not isinstance(found, str):
+        return found
     near = difflib.get_close_matches(name, list(names), n=5, cutoff=0.5)
-    found = [word for word in near if word != name and works(word)][:3]
-    return ", ".join(dict.fromkeys([*found, *known]))
+    work = [word for word in near if word != name and not isinstance(measure(word), str)][:3]
+    raise ConfigError(
+        f"the backbone: {library}'s {name} gives no maps at strides 8, 16 and 32 of any image size: {found}; these do: "
+        + ", ".join(dict.fromkeys([*work, *known]))
+    )
+
+
+def ended(error: Exception) -> str:
+    """That a network did not live through the probe, for a sentence of ours."""
+    return f"at {PROBE[0]} x {PROBE[1]} pixels it ends with {type(error).__name__}: {first_line(error)}"
 
 
 def first_line(error: Exception) -> str:

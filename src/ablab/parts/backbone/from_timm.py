@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from ablab.errors import ConfigError, UnknownName
 from ablab.parts.backbone.fill import fill
-from ablab.parts.backbone.foreign import PROBE, Foreign, first_line, last_at_each_stride, stride_of, working
+from ablab.parts.backbone.foreign import PROBE, Foreign, ended, first_line, last_at_each_stride, measured, stride_of
 from ablab.registry import register
 
 KNOWN = ("resnet18", "mobilenetv3_small_100", "efficientnet_b0", "convnext_atto", "regnetx_002")
@@ -81,14 +81,7 @@ def taps(name: str) -> Taps:
 
     Raises ConfigError, with names that do work, where one is missing or an image size is refused.
     """
-    found = _taps(name)
-    if isinstance(found, str):
-        others = working(name, timm.list_models(), lambda word: not isinstance(_taps(word), str), KNOWN)
-        raise ConfigError(
-            f"the backbone: timm's {name} gives no maps at strides 8, 16 and 32 of any image size: {found}; these do: "
-            f"{others}"
-        )
-    return found
+    return measured("timm", name, timm.list_models(), _taps, KNOWN)
 
 
 @lru_cache(maxsize=64)
@@ -99,7 +92,7 @@ def _taps(name: str) -> Taps | str:
             net: Any = timm.create_model(name, features_only=True).eval()
             maps = net(torch.empty(1, 3, *PROBE))
     except Exception as error:  # whatever a network does with a size that it was not made for
-        return f"at {PROBE[0]} x {PROBE[1]} pixels it ends with {type(error).__name__}: {first_line(error)}"
+        return ended(error)
     channels_last = "NHWC" in str(getattr(net, "output_fmt", ""))
     shapes = [(s[0], s[3], s[1], s[2]) if channels_last else tuple(s) for s in (y.shape for y in maps)]
     chosen = last_at_each_stride(shapes)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from ablab.errors import ConfigError, UnknownName
 from ablab.parts.backbone.fill import fill
-from ablab.parts.backbone.foreign import PROBE, Foreign, first_line, last_at_each_stride, stride_of, working
+from ablab.parts.backbone.foreign import PROBE, Foreign, ended, first_line, last_at_each_stride, measured, stride_of
 from ablab.registry import register
 
 KNOWN = ("resnet18", "mobilenet_v3_small", "efficientnet_b0", "convnext_tiny", "regnet_y_400mf")
@@ -80,14 +80,7 @@ def taps(name: str) -> Taps:
 
     Raises ConfigError, with names that do work, where a stride is missing.
     """
-    found = _taps(name)
-    if isinstance(found, str):
-        others = working(name, names(), lambda word: not isinstance(_taps(word), str), KNOWN)
-        raise ConfigError(
-            f"the backbone: torchvision's {name} gives no maps at strides 8, 16 and 32 of any image size: {found}; "
-            f"these do: {others}"
-        )
-    return found
+    return measured("torchvision", name, names(), _taps, KNOWN)
 
 
 @lru_cache(maxsize=64)
@@ -105,7 +98,7 @@ def _taps(name: str) -> Taps | str:
         with torch.no_grad():
             net(image)
     except Exception as error:  # whatever a network does with a size that it was not made for
-        return f"at {PROBE[0]} x {PROBE[1]} pixels it ends with {type(error).__name__}: {first_line(error)}"
+        return ended(error)
     chain: list[tuple[str, tuple[int, ...]]] = []
     for step, given, got in calls:
         if given is image and isinstance(got, Tensor):

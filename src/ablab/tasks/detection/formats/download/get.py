@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import fcntl
 import shutil
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ablab.errors import StoreError
+from ablab.records import holding
 from ablab.tasks.detection.formats.download.catalogue import Piece, Source
 from ablab.tasks.detection.formats.download.fetch import Progress, fetch
 from ablab.tasks.detection.formats.download.unpack import move, unpack
@@ -43,7 +42,8 @@ def get(
     root, work = to / source.folder, to / f".ablab-{source.name}"
     if not _missing(wanted, root):
         return Got(root, ())
-    with _alone(work):
+    busy = f"another ablab is loading into {work}; wait for it, or name another --to"
+    with holding(work, busy, "name another folder with --to"):
         missing = _missing(wanted, root)  # another call may have brought it meanwhile
         say(f"{source.title}. Terms: {source.terms}")
         _free_place(root)
@@ -106,19 +106,3 @@ def _check_room(missing: Sequence[Piece], work: Path) -> None:
             f"{work.parent}: about {need / 1e9:.1f} GB are needed and {free / 1e9:.1f} are free; make room, or name "
             "another folder with --to"
         )
-
-
-@contextmanager
-def _alone(work: Path) -> Iterator[None]:
-    """Hold the work folder, so that two calls do not write one file."""
-    try:
-        work.mkdir(parents=True, exist_ok=True)
-        lock = (work / ".lock").open("w")
-    except OSError as error:
-        raise StoreError(f"cannot write into {work}: {error.strerror}; name another folder with --to") from None
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise StoreError(f"another ablab is loading into {work}; wait for it, or name another --to") from None
-        yield

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from ablab.errors import DataError
-from ablab.tasks.detection.formats.layout import SPLITS, split_of
+from ablab.tasks.detection.formats.layout import one_each, split_of
 
 LAYOUT = "annotations/instances_{train,val}*.json, {train,valid,test}/_annotations.coco.json, or one JSON file"
 IMAGE_LIST = "image_info*.json"
@@ -37,23 +37,8 @@ def find_files(folder: Path) -> dict[str, Path]:
     candidates = _candidates(folder)
     if not candidates:
         raise DataError(f"{folder} has no JSON file of COCO's; expected {LAYOUT}")
-    found: dict[str, Path] = {}
-    for file in candidates:
-        split = split_in(file.stem) or split_of(file.parent.name)
-        if split is None:
-            continue
-        if split in found:
-            raise DataError(
-                f"{folder}: {found[split].relative_to(folder)} and {file.relative_to(folder)} are both for the {split} "
-                "split; move one away, or name one file as the data set"
-            )
-        found[split] = file
-    if found:
-        return {split: found[split] for split in SPLITS if split in found}
-    if len(candidates) > 1:
-        names = ", ".join(str(file.relative_to(folder)) for file in candidates)
-        raise DataError(f"{folder}: {names} are all COCO's, and no name says train or val; name the file that you mean")
-    return {"all": candidates[0]}
+    called = {file: split_in(file.stem) or split_of(file.parent.name) for file in candidates}
+    return one_each(folder, called, "COCO's")
 
 
 def image_lists(folder: Path) -> list[Path]:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ablab.errors import DataError
-from ablab.tasks.detection.formats.layout import SPLITS, split_of
+from ablab.tasks.detection.formats.layout import one_each, split_of
 from ablab.tasks.detection.formats.reading import read_lines
 
 COLUMNS = {  # lower case, letters and digits only
@@ -42,18 +42,7 @@ def find_tables(folder: Path) -> dict[str, Path]:
     if not tables:
         raise DataError(f"{folder} has no CSV table of boxes; expected {EXPECTED}")
     called = {file: split_of(file.stem) or split_of(file.parent.name) for file in tables}
-    found: dict[str, Path] = {}
-    for file, split in called.items():
-        if split in found:
-            raise DataError(f"{found[split]} and {file} are both for the {split} split; name the file that you mean")
-        if split is not None:
-            found[split] = file
-    if found:
-        return {split: found[split] for split in SPLITS if split in found}
-    if len(tables) > 1:
-        names = ", ".join(str(file.relative_to(folder)) for file in tables)
-        raise DataError(f"{folder}: {names} are all tables of boxes; name the file that you mean")
-    return {"all": tables[0]}
+    return one_each(folder, called, "tables of boxes")
 
 
 def is_tables(folder: Path) -> bool:
