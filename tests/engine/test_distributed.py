@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import pytest
 import teamwork
 from hypothesis import given
 from hypothesis import strategies as st
+from processes import gone, started
 from teamwork import asked
 
 from ablab.engine.distributed import ALONE, Team, check, follows, under_torchrun
@@ -138,27 +138,6 @@ def test_ranks_end_when_their_parent_is_killed(tmp_path: Path) -> None:
     parent.kill()
     parent.join()
     assert all(map(gone, ranks))
-
-
-def started(path: Path, seconds: float = 60.0) -> int:
-    """The process id that a rank wrote."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if path.exists() and path.read_text():
-            return int(path.read_text())
-        time.sleep(0.05)
-    raise AssertionError(f"{path} was never written")
-
-
-def gone(pid: int, seconds: float = 20.0) -> bool:
-    """Whether a process ends within some seconds."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        status = Path(f"/proc/{pid}/stat")
-        if not status.exists() or status.read_text().rpartition(")")[2].split()[0] == "Z":
-            return True
-        time.sleep(0.05)
-    return False
 
 
 def test_more_processes_than_samples_or_cores(monkeypatch: pytest.MonkeyPatch) -> None:

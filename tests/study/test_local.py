@@ -6,10 +6,10 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import work
+from processes import gone, started
 
 from ablab.engine.events import Silent
 from ablab.study.executors import local
@@ -18,27 +18,6 @@ from ablab.study.executors.local import Job, execute
 
 def always() -> bool:
     return True
-
-
-def gone(pid: int, seconds: float = 20.0) -> bool:
-    """Whether a process ends within some seconds."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        status = Path(f"/proc/{pid}/stat")
-        if not status.exists() or status.read_text().rpartition(")")[2].split()[0] == "Z":
-            return True
-        time.sleep(0.05)
-    return False
-
-
-def started(path: Path, seconds: float = 60.0) -> int:
-    """The process id that a slow job wrote."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if path.exists() and path.read_text():
-            return int(path.read_text())
-        time.sleep(0.05)
-    raise AssertionError(f"{path} was never written")
 
 
 def test_each_job_has_a_process_and_its_own_end(tmp_path: Path) -> None:

@@ -10,8 +10,8 @@ def test_the_door_is_sorted():
     assert testing.__all__ == sorted(testing.__all__) == ["check_part", "checks"]
 
 
-@pytest.mark.parametrize("slot", ["box_loss", "class_loss"])
-def test_every_loss_keeps_the_contract(slot):
+@pytest.mark.parametrize("slot", ["assigner", "box_loss", "class_loss", "distribution_loss"])
+def test_every_part_without_a_map_keeps_its_contract(slot):
     names = registry.names(slot)
     assert names
     for name in names:

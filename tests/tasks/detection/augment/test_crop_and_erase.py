@@ -2,25 +2,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from painting import extent, painted, sample, scenes, seeds
+from painting import Fixed, extent, painted, sample, scenes, seeds
 
 from ablab.tasks.detection.augment import erase as erasing
 from ablab.tasks.detection.augment.crop import crop
 from ablab.tasks.detection.augment.erase import erase
-
-
-class Fixed:
-    """A generator that always draws the same; its bytes are all 7."""
-
-    def __init__(self, *draws):
-        self.draws = draws
-
-    def random(self, count):
-        assert count == len(self.draws)
-        return np.array(self.draws, float)
-
-    def bytes(self, count):
-        return b"\x07" * count
 
 
 @pytest.mark.parametrize("change", [crop, erase])

@@ -1,25 +1,10 @@
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from painting import painted, sample, seeds
+from painting import Fixed, painted, sample, seeds
 
 from ablab.tasks.detection.augment.cutmix import cutmix
 from ablab.tasks.detection.augment.mixup import mixup
-
-
-class Fixed:
-    """A generator that always draws the same."""
-
-    def __init__(self, *draws):
-        self.draws = draws
-
-    def random(self, count):
-        assert count == len(self.draws)
-        return np.array(self.draws, float)
-
-    def beta(self, a, b):
-        assert a == b
-        return self.draws[0]
 
 
 def flat(value, boxes=(), labels=None):

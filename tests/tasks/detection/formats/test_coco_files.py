@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 import pytest
+from json_edit import changed
 
 from ablab.errors import DataError
 from ablab.tasks.detection.formats.coco import read_detections, read_truth
@@ -67,41 +68,36 @@ def test_equal_names_are_told_apart(tmp_path):
     assert read_truth(write(tmp_path, data)).classes == ("cell (2)", "cell (7)")
 
 
-def broken(path: str, value) -> dict:
-    """INSTANCES with one place changed; `...` deletes it."""
-    data = copy.deepcopy(INSTANCES)
-    *steps, last = (int(step) if step.isdigit() else step for step in path.split("."))
-    place = data
-    for step in steps:
-        place = place[step]
-    if value is ...:
-        del place[last]
-    else:
-        place[last] = value
-    return data
-
-
 @pytest.mark.parametrize(
     ("data", "words"),
     [
         ("{", "is not JSON"),
         ("\x80", "is not JSON"),
         ([], "expected COCO's instances, a mapping, got a list; is it the file of detections?"),
-        (broken("images", ...), "the key 'images' is missing"),
-        (broken("images", {}), "'images' should be a list, got a mapping"),
-        (broken("images.1", 5), r"images\[1\] should be a mapping, got a number"),
-        (broken("images.1.id", ...), r"images\[1\] has no 'id'"),
-        (broken("images.1.id", 12), "the id 12 stands twice in 'images'"),
-        (broken("images.1.id", "3"), "all be whole numbers, or all texts"),
-        (broken("categories", []), "'categories' is empty"),
-        (broken("categories.0.name", ...), r"categories\[0\] has no 'name'"),
-        (broken("annotations.1.image_id", 4), r"annotations\[1\] has the unknown image_id 4; the truth has 3, 12"),
-        (broken("annotations.1.category_id", [1]), r"annotations\[1\] has the unknown category_id \[1\]"),
-        (broken("annotations.0.bbox", ...), r"annotations\[0\] has no 'bbox'"),
-        (broken("annotations.0.bbox", [1, 2, 3]), r"annotations\[0\] should have a bbox \[x, y, width, height\]"),
-        (broken("annotations.1.bbox.2", float("nan")), r"annotations\[1\] has nan in 'bbox'; expected a finite"),
-        (broken("annotations.1.bbox.2", "3"), r"annotations\[1\] has '3' in 'bbox'"),
-        (broken("annotations.1.area", None), r"annotations\[1\] has None in 'area'"),
+        (changed(INSTANCES, "images", ...), "the key 'images' is missing"),
+        (changed(INSTANCES, "images", {}), "'images' should be a list, got a mapping"),
+        (changed(INSTANCES, "images.1", 5), r"images\[1\] should be a mapping, got a number"),
+        (changed(INSTANCES, "images.1.id", ...), r"images\[1\] has no 'id'"),
+        (changed(INSTANCES, "images.1.id", 12), "the id 12 stands twice in 'images'"),
+        (changed(INSTANCES, "images.1.id", "3"), "all be whole numbers, or all texts"),
+        (changed(INSTANCES, "categories", []), "'categories' is empty"),
+        (changed(INSTANCES, "categories.0.name", ...), r"categories\[0\] has no 'name'"),
+        (
+            changed(INSTANCES, "annotations.1.image_id", 4),
+            r"annotations\[1\] has the unknown image_id 4; the truth has 3, 12",
+        ),
+        (changed(INSTANCES, "annotations.1.category_id", [1]), r"annotations\[1\] has the unknown category_id \[1\]"),
+        (changed(INSTANCES, "annotations.0.bbox", ...), r"annotations\[0\] has no 'bbox'"),
+        (
+            changed(INSTANCES, "annotations.0.bbox", [1, 2, 3]),
+            r"annotations\[0\] should have a bbox \[x, y, width, height\]",
+        ),
+        (
+            changed(INSTANCES, "annotations.1.bbox.2", float("nan")),
+            r"annotations\[1\] has nan in 'bbox'; expected a finite",
+        ),
+        (changed(INSTANCES, "annotations.1.bbox.2", "3"), r"annotations\[1\] has '3' in 'bbox'"),
+        (changed(INSTANCES, "annotations.1.area", None), r"annotations\[1\] has None in 'area'"),
     ],
 )
 def test_what_is_wrong_with_a_truth(tmp_path, data, words):

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from json_edit import changed
 from pycocotools.coco import COCO
 from small_files import HEIGHT, WIDTH, as_json, boxes_of, kinds, picture, text
 
@@ -37,20 +38,6 @@ def single(root: Path, content: Any = INSTANCES, name: str = "annotations.json")
     for image in ("a", "b", "none"):
         picture(root / f"{image}.png")
     return as_json(root / name, content)
-
-
-def changed(path: str, value: Any) -> dict[str, Any]:
-    """INSTANCES with one place changed; `...` deletes it."""
-    data = copy.deepcopy(INSTANCES)
-    *steps, last = (int(step) if step.isdigit() else step for step in path.split("."))
-    place: Any = data
-    for step in steps:
-        place = place[step]
-    if value is ...:
-        del place[last]
-    else:
-        place[last] = value
-    return data
 
 
 def test_everything_is_kept_as_pycocotools_reads_it(tmp_path: Path) -> None:
@@ -85,7 +72,7 @@ def test_images_keep_the_order_of_the_file_and_classes_that_of_their_ids(tmp_pat
 
 
 def test_an_area_that_is_not_stated_is_the_boxs_own(tmp_path: Path) -> None:
-    layout = read_coco(single(tmp_path, changed("annotations.0.area", ...)))
+    layout = read_coco(single(tmp_path, changed(INSTANCES, "annotations.0.area", ...)))
     area = layout.splits["all"][0].area
     assert area is not None
     np.testing.assert_allclose(area, [10.1 * 7.7, 250.5])
@@ -230,19 +217,19 @@ def test_other_ids_in_another_split_are_matched_by_name(tmp_path: Path) -> None:
 def test_what_is_wrong_with_one_entry_is_a_defect(
     tmp_path: Path, path: str, value: Any, expected: tuple[str, str]
 ) -> None:
-    layout = read_coco(single(tmp_path, changed(path, value)))
+    layout = read_coco(single(tmp_path, changed(INSTANCES, path, value)))
     assert kinds(layout) == [expected]
     assert sum(len(a.boxes) for a in layout.splits["all"]) >= 1
 
 
 def test_shares_instead_of_pixels_are_named(tmp_path: Path) -> None:
-    layout = read_coco(single(tmp_path, changed("annotations.0.bbox", [0.1, 0.2, 0.3, 0.4])))
+    layout = read_coco(single(tmp_path, changed(INSTANCES, "annotations.0.bbox", [0.1, 0.2, 0.3, 0.4])))
     assert "it looks like shares of the image's width and height" in layout.defects[0].detail
 
 
 def test_the_last_bits_of_a_sum_are_no_defect(tmp_path: Path) -> None:
     """COCO rounds x and width to two places each: x + width may pass the border by a hundredth."""
-    layout = read_coco(single(tmp_path, changed("annotations.0.bbox", [29.9, 1, 10.11, 4])))
+    layout = read_coco(single(tmp_path, changed(INSTANCES, "annotations.0.bbox", [29.9, 1, 10.11, 4])))
     assert layout.defects == ()
     assert layout.splits["all"][0].boxes[0].tolist() == [29.9, 1, 40, 5]
 
@@ -255,13 +242,13 @@ def test_the_last_bits_of_a_sum_are_no_defect(tmp_path: Path) -> None:
         ("[" * 100_000, "is not JSON"),
         ("[]", "a mapping, got a list; is it a file of detections"),
         ("5", "got a number"),
-        (changed("images", {}), "'images' should be a list, got a mapping"),
-        (changed("images.0", 5), r"images\[0\] should be a mapping"),
-        (changed("images.0.id", 3), "the id 3 stands twice in 'images'"),
-        (changed("annotations", ...), "the key 'annotations' is missing"),
-        (changed("categories", []), "'categories' is empty"),
-        (changed("categories.1.name", ...), r"categories\[1\] has no 'name' that is a text"),
-        (changed("categories.1.name", [1]), r"categories\[1\] has no 'name' that is a text"),
+        (changed(INSTANCES, "images", {}), "'images' should be a list, got a mapping"),
+        (changed(INSTANCES, "images.0", 5), r"images\[0\] should be a mapping"),
+        (changed(INSTANCES, "images.0.id", 3), "the id 3 stands twice in 'images'"),
+        (changed(INSTANCES, "annotations", ...), "the key 'annotations' is missing"),
+        (changed(INSTANCES, "categories", []), "'categories' is empty"),
+        (changed(INSTANCES, "categories.1.name", ...), r"categories\[1\] has no 'name' that is a text"),
+        (changed(INSTANCES, "categories.1.name", [1]), r"categories\[1\] has no 'name' that is a text"),
     ],
 )
 def test_a_file_that_is_not_cocos_is_refused_by_name(tmp_path: Path, content: Any, words: str) -> None:
@@ -302,7 +289,7 @@ def test_any_value_anywhere_is_a_layout_or_a_data_error(
     root = tmp_path_factory.getbasetemp() / "any-coco"
     if not root.is_dir():
         single(root)
-    file = as_json(root / "annotations.json", changed(path, value))
+    file = as_json(root / "annotations.json", changed(INSTANCES, path, value))
     try:
         layout = read_coco(file)
     except DataError:

@@ -6,35 +6,16 @@ import pytest
 import torch
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 from torchvision.ops import complete_box_iou_loss
+from two_heads import ANCHOR_FREE, BINS, SIZES, STRIDES
 
 from ablab import registry
-from ablab.config import parse
 from ablab.errors import ConfigError
 from ablab.tasks.detection.assigners import Assignment, Grid, Objects, Predictions
 from ablab.tasks.detection.heads import AnchorFreeHead
-from ablab.tasks.detection.losses.criterion import Criterion
-from ablab.tasks.detection.losses.defaults import resolve
-from ablab.tasks.detection.recipe import LossRecipe
 
-STRIDES, SIZES, BINS = (8, 16, 32), ((8, 12), (4, 6), (2, 3)), 6  # 64 x 96 pixels
+criterion, maps, truth = ANCHOR_FREE.criterion, ANCHOR_FREE.maps, ANCHOR_FREE.truth
 GRID = Grid(STRIDES, SIZES, torch.device("cpu"))
 GAINS = {"box": 7.5, "distribution": 1.5, "classification": 0.5}
-
-
-def criterion(classes=3, **recipe):
-    return Criterion.of(parse(LossRecipe, recipe, "test"), STRIDES, classes, bins=BINS)
-
-
-def maps(classes=3, images=2, seed=0):
-    draw = torch.Generator().manual_seed(seed)
-    return [torch.randn(images, 4 * BINS + classes, *size, generator=draw).requires_grad_() for size in SIZES]
-
-
-def truth(count=6, classes=3, images=2, seed=0):
-    draw = torch.Generator().manual_seed(seed)
-    low = torch.rand(count, 2, generator=draw) * torch.tensor([60.0, 30.0])
-    boxes = torch.cat((low, low + 6 + 30 * torch.rand(count, 2, generator=draw)), dim=1)
-    return boxes, torch.randint(classes, (count,), generator=draw), torch.randint(images, (count,), generator=draw)
 
 
 def reference(raw, boxes, labels, images, classes=3, smoothing=0.0):
@@ -102,14 +83,6 @@ def test_gains_multiply():
         assert twice[name].item() == pytest.approx(factor * once[name].item(), rel=1e-5)
 
 
-def test_the_loss_does_not_grow_with_the_batch():
-    raw, (boxes, labels, images) = maps(), truth()
-    one, _ = criterion()(raw, boxes, labels, images)
-    doubled = [torch.cat((y, y)) for y in raw]
-    two, _ = criterion()(doubled, boxes.repeat(2, 1), labels.repeat(2), torch.cat((images, images + 2)))
-    assert two.item() == pytest.approx(one.item(), rel=1e-5)
-
-
 def test_order_of_the_objects_does_not_matter_to_the_bit():
     raw, objects = maps(), truth(25)
     order = torch.randperm(25, generator=torch.Generator().manual_seed(1))
@@ -135,24 +108,6 @@ def test_without_any_box_the_class_branch_learns_and_no_gradient_is_missing():
     assert all(p.grad.abs().sum() > 0 for p in head.labels.parameters())
 
 
-def test_computed_in_float32_under_autocast():
-    raw = [y.detach().bfloat16() for y in maps()]
-    with torch.autocast("cpu", torch.bfloat16):
-        loss, _ = criterion()(raw, *truth())
-    expected, _ = criterion()([y.float() for y in raw], *truth())
-    assert loss.dtype == torch.float32
-    assert loss.item() == expected.item()
-
-
-@pytest.mark.parametrize("value", [-1e4, -110.0, 110.0, 1e4])
-def test_saturated_maps_have_finite_gradients(value):
-    raw = [torch.full((2, 4 * BINS + 3, *size), value, requires_grad=True) for size in SIZES]
-    loss, _ = criterion()(raw, *truth())
-    loss.backward()
-    assert loss.isfinite()
-    assert all(y.grad.isfinite().all() for y in raw)
-
-
 @pytest.mark.parametrize("bin_", [0, BINS - 1])
 def test_a_box_without_area_has_finite_gradients(bin_):
     """All weight on the first bin is a box of no size at all."""
@@ -164,18 +119,6 @@ def test_a_box_without_area_has_finite_gradients(bin_):
     loss.backward()
     assert loss.isfinite()
     assert all(y.grad.isfinite().all() for y in raw)
-
-
-@pytest.mark.parametrize(("slot", "field"), [("box_loss", "box"), ("class_loss", "classification")])
-def test_every_part_fits_and_changes_its_own_share_alone(slot, field):
-    raw, objects = maps(), truth()
-    _, base = criterion()(raw, *objects)
-    for name in registry.names(slot):
-        if name == getattr(resolve(LossRecipe(), "anchor-free"), field).part:
-            continue
-        loss, parts = criterion(**{field: name})(raw, *objects)
-        assert torch.autograd.grad(loss, raw)[0].isfinite().all()
-        assert [key for key in parts if parts[key] != base[key]] == [field]
 
 
 def test_a_place_shared_by_two_objects_wants_both_classes():
@@ -204,24 +147,3 @@ def first_place():
 def test_what_the_head_has_no_use_for_is_refused(recipe, words):
     with pytest.raises(ConfigError, match=words):
         criterion(**recipe)(maps(), *truth())
-
-
-@pytest.fixture
-def two_threads():
-    before = torch.get_num_threads()
-    torch.set_num_threads(2)
-    torch.use_deterministic_algorithms(True)
-    yield
-    torch.use_deterministic_algorithms(False)
-    torch.set_num_threads(before)
-
-
-@pytest.mark.usefixtures("two_threads")
-def test_gradients_repeat_to_the_bit_on_several_threads():
-    objects, gradients = truth(400, images=2), []
-    for _ in range(4):
-        raw = maps()
-        criterion()(raw, *objects)[0].backward()
-        gradients.append(raw)
-    for again in gradients[1:]:
-        assert all(torch.equal(a.grad, b.grad) for a, b in zip(gradients[0], again, strict=True))

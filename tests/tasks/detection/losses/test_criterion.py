@@ -6,38 +6,17 @@ import pytest
 import torch
 from torch.nn.functional import binary_cross_entropy_with_logits
 from torchvision.ops import complete_box_iou_loss
+from two_heads import ANCHOR, ANCHORS, SIZES, STRIDES
 
 from ablab import registry
-from ablab.config import parse
 from ablab.errors import ConfigError, UnknownName
-from ablab.tasks.detection.anchors import DEFAULT
 from ablab.tasks.detection.assigners import Assignment, Objects
 from ablab.tasks.detection.grid import Grid
 from ablab.tasks.detection.heads import AnchorHead
 from ablab.tasks.detection.losses.criterion import Criterion
-from ablab.tasks.detection.losses.defaults import resolve
 from ablab.tasks.detection.recipe import LossRecipe
 
-ANCHORS = torch.from_numpy(DEFAULT).float()
-STRIDES = (8, 16, 32)
-SIZES = ((8, 12), (4, 6), (2, 3))  # 64 x 96 pixels
-
-
-def criterion(classes=3, **recipe):
-    return Criterion.of(parse(LossRecipe, recipe, "test"), STRIDES, classes, anchors=ANCHORS)
-
-
-def maps(classes=3, images=2, seed=0):
-    generator = torch.Generator().manual_seed(seed)
-    return [torch.randn(images, 3 * (5 + classes), h, w, generator=generator).requires_grad_() for h, w in SIZES]
-
-
-def truth(count=6, classes=3, images=2, seed=0):
-    generator = torch.Generator().manual_seed(seed)
-    low = torch.rand(count, 2, generator=generator) * torch.tensor([70.0, 40.0])
-    boxes = torch.cat((low, low + 6 + 18 * torch.rand(count, 2, generator=generator)), dim=1)
-    labels = torch.randint(classes, (count,), generator=generator)
-    return boxes, labels, torch.randint(images, (count,), generator=generator)
+criterion, maps, truth = ANCHOR.criterion, ANCHOR.maps, ANCHOR.truth
 
 
 def grid():
@@ -108,22 +87,6 @@ def test_gains_and_balance_multiply():
         assert twice[name].item() == pytest.approx(factor * once[name].item(), rel=1e-5)
 
 
-def test_the_loss_does_not_grow_with_the_batch():
-    raw, (boxes, labels, images) = maps(), truth()
-    one, _ = criterion()(raw, boxes, labels, images)
-    doubled = [torch.cat((y, y)) for y in raw]
-    two, _ = criterion()(doubled, boxes.repeat(2, 1), labels.repeat(2), torch.cat((images, images + 2)))
-    assert two.item() == pytest.approx(one.item(), rel=1e-5)
-
-
-def test_order_of_the_objects_does_not_matter():
-    raw, objects = maps(), truth(25)
-    order = torch.randperm(25, generator=torch.Generator().manual_seed(1))
-    one, _ = criterion()(raw, *objects)
-    other, _ = criterion()(raw, *(x[order] for x in objects))
-    assert other.item() == pytest.approx(one.item(), rel=1e-6)
-
-
 def test_a_place_shared_by_two_objects_aims_at_the_higher_iou():
     """With saturated logits everywhere else, objectness is the cross-entropy of one place at logit 0.5."""
     raw = [torch.zeros(1, 24, h, w) for h, w in SIZES]
@@ -160,38 +123,6 @@ def test_one_class_has_no_class_loss():
     assert all((y.grad[:, 5::6] == 0).all() and y.grad.abs().sum() > 0 for y in raw)
 
 
-def test_computed_in_float32_under_autocast():
-    raw = [y.detach().bfloat16() for y in maps()]
-    with torch.autocast("cpu", torch.bfloat16):
-        loss, _ = criterion()(raw, *truth())
-    expected, _ = criterion()([y.float() for y in raw], *truth())
-    assert loss.dtype == torch.float32
-    assert loss.item() == expected.item()
-
-
-def test_saturated_maps_have_finite_gradients():
-    for value in (-1e4, -110.0, 110.0, 1e4):
-        raw = [torch.full((2, 24, h, w), value, requires_grad=True) for h, w in SIZES]
-        loss, _ = criterion()(raw, *truth())
-        loss.backward()
-        assert loss.isfinite()
-        assert all(y.grad.isfinite().all() for y in raw)
-
-
-@pytest.mark.parametrize(
-    ("slot", "field"), [("box_loss", "box"), ("class_loss", "objectness"), ("class_loss", "classification")]
-)
-def test_every_part_fits_and_changes_its_own_share_alone(slot, field):
-    raw, objects = maps(), truth()
-    _, base = criterion()(raw, *objects)
-    for name in registry.names(slot):
-        if name == getattr(resolve(LossRecipe(), "anchor"), field).part:
-            continue
-        loss, parts = criterion(**{field: name})(raw, *objects)
-        assert torch.autograd.grad(loss, raw)[0].isfinite().all()
-        assert [key for key in parts if parts[key] != base[key]] == [field]
-
-
 def test_any_assigner_goes_in():
     """A user's assigner by import string: everything to the first place of the first level."""
     part = {"part": f"{__name__}:first_place"}
@@ -215,25 +146,3 @@ def test_wrong_recipes_are_refused():
         criterion(classification={"part": "focal", "args": {"gama": 1}})
     with pytest.raises(ConfigError, match=r"balance has 3 numbers, the head 2 levels"):
         Criterion.of(LossRecipe(), STRIDES[:2], 3, anchors=ANCHORS[:2])
-
-
-@pytest.fixture
-def two_threads():
-    before = torch.get_num_threads()
-    torch.set_num_threads(2)
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.mark.usefixtures("two_threads")
-def test_gradients_repeat_to_the_bit_on_several_threads():
-    """Many objects share places; torch sums the gradient of a plain index in whatever order the threads arrive."""
-    raw = [torch.randn(4, 24, h, w, generator=torch.Generator().manual_seed(0)) for h, w in SIZES]
-    objects = truth(1500, images=4)
-    gradients = []
-    for _ in range(3):
-        inputs = [y.clone().requires_grad_() for y in raw]
-        criterion()(inputs, *objects)[0].backward()
-        gradients.append(inputs)
-    for again in gradients[1:]:
-        assert all(torch.equal(a.grad, b.grad) for a, b in zip(gradients[0], again, strict=True))
