@@ -27,6 +27,12 @@ from ablab.errors import ConfigError, UnknownName, suggest
 SLOTS = {
     "activation": "ablab.parts.activation",
     "attention": "ablab.parts.attention",
+    "norm": "ablab.parts.norm",
+    "conv": "ablab.parts.conv",
+    "dropout": "ablab.parts.dropout",
+    "wrapper": "ablab.parts.wrapper",
+    "initialisation": "ablab.parts.initialisation",
+    "optimizer": "ablab.parts.optimizer",
     "backbone": "ablab.parts.backbone",
     "sampler": "ablab.parts.sampler",
     "box_loss": "ablab.tasks.detection.losses",
@@ -34,6 +40,9 @@ SLOTS = {
     "distribution_loss": "ablab.tasks.detection.losses",
     "assigner": "ablab.tasks.detection.assigners",
 }
+# What the host knows of a site and gives to a part that asks for it by name; every other slot's: channels.
+CONV_FACTS = ("in_channels", "out_channels", "kernel_size", "stride", "padding", "dilation", "groups", "bias")
+FACTS = {"conv": CONV_FACTS, "wrapper": ("inner", "channels")}
 TASKS = {"detection": ("ablab.tasks.detection.recipe:DetectionRecipe", "ablab.tasks.detection.task:Detection")}
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -56,6 +65,15 @@ class Entry:
         if owner.__module__ == "torch.nn.modules.module":
             return {}  # nn.Module's own constructor is written (*args, **kwargs) but takes nothing
         return dict(inspect.signature(self.build).parameters)
+
+    @property
+    def host(self) -> dict[str, str]:
+        """{argument: fact of the site}: arguments that the host fills in.
+
+        Those called like a fact (`channels`), and what was registered with `host={"num_features": "channels"}`.
+        """
+        known = FACTS.get(self.slot, ("channels",))
+        return {name: name for name in self.arguments if name in known} | dict(self.traits.get("host", {}))
 
 
 _parts: dict[tuple[str, str], Entry] = {}

@@ -15,14 +15,14 @@ from ablab.surgery.backbone_promises import images
 from ablab.surgery.loss_promises import boxes, distances
 from ablab.surgery.specimen import CHANNELS, Specimen, draw
 
-# What the host supplies, what must not change a result, and what wants a file or a network to be tried.
-EXEMPT = {"channels", "inplace", "device", "dtype", "pretrained"}
+# What must not change a result, and what wants a file or a network to be tried.
+EXEMPT = {"inplace", "device", "dtype", "pretrained"}
 
 
 def every_argument_counts(part: Specimen) -> None:
     """Some other value of each argument changes output, gradient or state; `alternatives` may declare the values."""
     for name, parameter in part.entry.arguments.items():
-        if name not in EXEMPT:
+        if name not in EXEMPT and name not in part.entry.host:  # what the host supplies is tried by other promises
             _counts(part, name, parameter)
 
 

@@ -15,6 +15,18 @@ from ablab.registry import Entry
 from ablab.streams import torch_seed
 
 CHANNELS = 64
+# What a site tells a part, where the contract is the host.
+FACTS: dict[str, Any] = {
+    "channels": CHANNELS,
+    "in_channels": CHANNELS,
+    "out_channels": CHANNELS,
+    "kernel_size": 3,
+    "stride": 1,
+    "padding": 1,
+    "dilation": 1,
+    "groups": 1,
+    "bias": False,
+}
 
 
 @dataclass(frozen=True)
@@ -24,11 +36,11 @@ class Specimen:
     entry: Entry
     args: dict[str, Any]
 
-    def build(self, channels: int = CHANNELS, **args: Any) -> Any:
-        """Make one, with the channels that a host would supply; equal arguments give equal weights."""
-        given = self.args | args
-        if "channels" in self.entry.arguments:
-            given = {"channels": channels} | given
+    def build(self, **args: Any) -> Any:
+        """Make one at a site of FACTS; `args` are other facts, or arguments. Equal ones give equal weights."""
+        own = self.entry.arguments
+        facts = FACTS | {name: args.pop(name) for name in list(args) if name in FACTS and name not in own}
+        given = {name: facts[fact] for name, fact in self.entry.host.items() if fact in facts} | self.args | args
         with forked("specimen", self.entry.slot, self.entry.name):
             return self.entry.build(**given)
 
@@ -37,7 +49,7 @@ def specimen(entry: Entry) -> Specimen:
     """Take a part as it is by default; an argument without default gets the first of its declared `alternatives`."""
     args = {}
     for name, parameter in entry.arguments.items():
-        if name != "channels" and parameter.default is inspect.Parameter.empty:
+        if name not in entry.host and parameter.default is inspect.Parameter.empty:
             declared = entry.traits.get("alternatives", {}).get(name)
             if not declared:
                 raise ContractError(

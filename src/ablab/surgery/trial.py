@@ -60,8 +60,9 @@ def build(edit: Edit, site: str, feeds: Sequence[Feed], key: Key) -> nn.Module:
     part = str(edit.part)
     entry = registry.get(part)
     args = dict(edit.args)
-    if "channels" in entry.arguments and "channels" not in args:
-        args["channels"] = _channels(part, site, feeds)
+    for name, fact in entry.host.items():
+        if name not in args and fact == "channels":
+            args[name] = _channels(part, site, feeds)
     with forked("init", *key, site):
         try:
             built = registry.make(part, **args)

@@ -1,0 +1,1 @@
+"""The slot `dropout`: noise in training, nothing in evaluation.  (B, C, H, W) -> (B, C, H, W)"""

@@ -1,0 +1,1 @@
+"""The slot `initialisation`: draws a weight anew, in place.  (out, in, ...) -> None"""

@@ -1,0 +1,1 @@
+"""The slot `optimizer`: from parameter groups to torch optimizers."""
