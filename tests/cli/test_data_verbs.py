@@ -61,7 +61,7 @@ def test_convert_and_back(voc: Path, tmp_path: Path) -> None:
 
 def test_convert_says_what_is_wrong(voc: Path, tmp_path: Path) -> None:
     assert "did you mean 'coco'" in str(call("convert", voc, tmp_path / "a", "--to", "cocoo", code=2)["error"])
-    assert "is not empty" in str(call("convert", voc, voc, "--to", "coco", code=1)["error"])
+    assert "is not empty" in str(call("convert", voc, voc, "--to", "coco", code=2)["error"])
     assert "no data set at" in str(call("convert", tmp_path / "gone", tmp_path / "a", "--to", "coco", code=2)["error"])
 
 
@@ -78,7 +78,7 @@ def test_split_writes_a_table_and_a_file(voc: Path, tmp_path: Path) -> None:
     assert result.exit_code == 0
     assert "train: 6 images" in result.stdout
     assert f"--set data.splits={out}" in result.stdout.replace("\n", "")
-    assert "divides otherwise" in str(call("split", voc, "--parts", "8:2", "--out", out, code=1)["error"])
+    assert "divides otherwise" in str(call("split", voc, "--parts", "8:2", "--out", out, code=2)["error"])
 
 
 def test_split_into_folds_by_camera(voc: Path, tmp_path: Path) -> None:

@@ -50,3 +50,10 @@ def test_classes_by_split() -> None:
         "dog 3,456 in 1,200, 20 x 31 -",
         "boxes in images, median width x height in pixels",
     ]
+
+
+def test_many_splits_leave_the_sizes_out() -> None:
+    found = {"images": 2, "boxes": 3, "size": [20.4, 31.0]}
+    rows = [{"class": "dog"} | dict.fromkeys("abcde", found)]
+    shown = lines(class_table(rows, [*"abcde"]))
+    assert shown == ["class a b c d e", "dog " + " ".join(["3 in 2"] * 5), "boxes in images"]

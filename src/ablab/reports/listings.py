@@ -117,18 +117,23 @@ def defect_table(defects: Sequence[Mapping[str, str]], most: int | None = None) 
 
 
 def class_table(rows: Sequence[Mapping[str, Any]], splits: Sequence[str]) -> Table:
-    """Classes of a data set, one row each: boxes, the images that have them, and the median size in every split."""
+    """Classes of a data set, one row each: boxes, the images that have them, and the median size in every split.
+
+    Sizes are left out where more than four splits want the place.
+    """
+    sizes = len(splits) <= 4
     table = _table("class", *splits)
-    table.caption = "boxes in images, median width x height in pixels"
+    table.caption = "boxes in images" + ", median width x height in pixels" * sizes
     for row in rows:
-        table.add_row(Text(row["class"]), *(_census(row[split]) for split in splits))
+        table.add_row(Text(row["class"]), *(_census(row[split], sizes) for split in splits))
     return table
 
 
-def _census(found: Mapping[str, Any]) -> str:
+def _census(found: Mapping[str, Any], sizes: bool) -> str:
     if not found["boxes"]:
         return "-"
-    return f"{found['boxes']:,} in {found['images']:,}, {found['size'][0]:.0f} x {found['size'][1]:.0f}"
+    size = f", {found['size'][0]:.0f} x {found['size'][1]:.0f}" if sizes else ""
+    return f"{found['boxes']:,} in {found['images']:,}{size}"
 
 
 def _figure(value: float | None) -> str:

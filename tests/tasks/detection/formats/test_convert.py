@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from voc_folder import VocFolder, clean, dirty
 
-from ablab.errors import DataError, StoreError, UnknownName
+from ablab.errors import ConfigError, DataError, StoreError, UnknownName
 from ablab.tasks.detection.formats import convert as module
 from ablab.tasks.detection.formats.compare import difference
 from ablab.tasks.detection.formats.convert import convert
@@ -73,10 +73,10 @@ def test_of_a_link_its_file_is_linked(folder: VocFolder, tmp_path: Path) -> None
 def test_an_empty_folder_may_be_there_and_a_full_one_not(folder: VocFolder, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     assert read_layout(convert(folder.root, tmp_path / "empty", "yolo").root).kind == "yolo"
-    with pytest.raises(StoreError, match="exists and is not empty"):
+    with pytest.raises(ConfigError, match="exists and is not empty"):
         convert(folder.root, tmp_path / "empty", "voc")
     (tmp_path / "file").write_text("")
-    with pytest.raises(StoreError, match="exists and is not empty"):
+    with pytest.raises(ConfigError, match="exists and is not empty"):
         convert(folder.root, tmp_path / "file", "voc")
 
 

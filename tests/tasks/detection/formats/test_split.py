@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from voc_folder import clean
 
-from ablab.errors import ConfigError, DataError, StoreError, UnknownName
+from ablab.errors import ConfigError, DataError, UnknownName
 from ablab.tasks.detection.boxes import Annotation
 from ablab.tasks.detection.formats import split
 from ablab.tasks.detection.formats.dataset import open_dataset
@@ -244,7 +244,7 @@ def test_a_file_that_divides_otherwise_is_not_overwritten(tmp_path: Path) -> Non
     write_division(divide(images, Wish((8, 2))), tmp_path / "splits.csv")
     before = (tmp_path / "splits.csv").read_bytes()
     write_division(divide(images, Wish((8, 2))), tmp_path / "splits.csv")
-    with pytest.raises(StoreError, match="exists and divides otherwise"):
+    with pytest.raises(ConfigError, match="exists and divides otherwise"):
         write_division(divide(images, Wish((8, 2), seed=1)), tmp_path / "splits.csv")
     assert (tmp_path / "splits.csv").read_bytes() == before
     assert [each.name for each in tmp_path.iterdir()] == ["splits.csv"]

@@ -99,7 +99,7 @@ def divide(layout: Layout, wish: Wish, progress: Progress = lambda what, done, t
 def write_division(division: Division, path: Path) -> None:
     """Write the CSV file; the same division gives the same bytes.
 
-    Raises StoreError where another file stands there: a study may be using it.
+    Raises ConfigError where another file stands there, which a study may be using; StoreError where it cannot write.
     """
     text = io.StringIO()
     rows = csv.writer(text, lineterminator="\n")
@@ -109,7 +109,7 @@ def write_division(division: Division, path: Path) -> None:
     data = text.getvalue().encode()
     try:
         if path.exists() and path.read_bytes() != data:
-            raise StoreError(f"{path} exists and divides otherwise; remove it, or name another file with --out")
+            raise ConfigError(f"{path} exists and divides otherwise; remove it, or name another file with --out")
     except OSError as error:
         raise StoreError(f"cannot write {path}: {error.strerror}; name another file with --out") from None
     write_bytes(path, data)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from ablab.errors import StoreError
+from ablab.errors import ConfigError, StoreError
 
 ABANDONED = 86400.0  # seconds after which a work folder is taken for that of a killed process
 
@@ -18,11 +18,11 @@ ABANDONED = 86400.0  # seconds after which a work folder is taken for that of a 
 def whole(folder: Path) -> Iterator[Path]:
     """A folder to write into, which becomes `folder` when all went well, and is removed otherwise.
 
-    Raises StoreError where `folder` exists and is not empty, or cannot be written.
+    Raises ConfigError where `folder` exists and is not empty, StoreError where it cannot be written.
     """
     folder = folder.resolve()
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise StoreError(f"{folder} exists and is not empty; name a new folder, or remove it")
+        raise ConfigError(f"{folder} exists and is not empty; name a new folder, or remove it")
     prefix = f".{folder.name}-writing-"
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
