@@ -67,6 +67,11 @@ class Entry:
         return dict(inspect.signature(self.build).parameters)
 
     @property
+    def kind(self) -> type | None:
+        """The class of what it builds; a factory declares it: `register(..., kind=nn.GroupNorm)`."""
+        return self.traits.get("kind", self.build if isinstance(self.build, type) else None)
+
+    @property
     def host(self) -> dict[str, str]:
         """{argument: fact of the site}: arguments that the host fills in.
 

@@ -47,12 +47,11 @@ def place(edit: Edit) -> str:
 
 
 def part_class(word: str) -> type | None:
-    """The class of the part that `word` names; None where it names none, or one that a function builds."""
+    """The class of the part that `word` names; None where it names none, or one that a function builds untold."""
     try:
-        build = registry.get(word).build
+        return registry.get(word).kind
     except UnknownName:
         return None
-    return build if isinstance(build, type) else None
 
 
 def glob(pattern: str) -> re.Pattern[str]:
@@ -111,11 +110,11 @@ def _census(modules: Named, slot: str) -> str:
     """The modules of a slot, counted by class: `Hardswish (57)`."""
     if not slot:
         return ""
-    builds = {registry.get(name, slot).build for name in registry.names(slot)}
+    kinds = {registry.get(name, slot).kind for name in registry.names(slot)}
     distinct = {id(module): module for module in modules.values()}.values()
     counts = Counter(
         type(module).__name__
         for module in distinct
-        if type(module) in builds or (slot == "activation" and is_torch_activation([module]))
+        if type(module) in kinds or (slot == "activation" and is_torch_activation([module]))
     )
     return ", ".join(f"{name} ({count})" for name, count in counts.most_common())
