@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from ablab import registry, testing
-from ablab.parts.activation import FReLU
+from ablab.parts.activation import DYShiftMax, FReLU, Maxout, Swish
 
 CHECKS = [check for name in registry.names("activation") for check in testing.checks("activation", name)]
 
@@ -13,10 +13,34 @@ def test_every_activation_keeps_the_contract(check):
     check()
 
 
+TORCH = {
+    "elu": nn.ELU,
+    "gelu": nn.GELU,
+    "hardsigmoid": nn.Hardsigmoid,
+    "hardswish": nn.Hardswish,
+    "leaky-relu": nn.LeakyReLU,
+    "mish": nn.Mish,
+    "prelu": nn.PReLU,
+    "relu": nn.ReLU,
+    "relu6": nn.ReLU6,
+    "sigmoid": nn.Sigmoid,
+    "silu": nn.SiLU,
+    "softplus": nn.Softplus,
+    "softsign": nn.Softsign,
+    "tanh": nn.Tanh,
+}
+
+
 def test_torchs_own_classes_are_registered_as_they_are():
-    ours = {"gelu": nn.GELU, "hardswish": nn.Hardswish, "mish": nn.Mish, "relu": nn.ReLU, "sigmoid": nn.Sigmoid}
-    for name, kind in (ours | {"silu": nn.SiLU, "frelu": FReLU}).items():
+    ours = {"dy-shift-max": DYShiftMax, "frelu": FReLU, "maxout": Maxout, "swish": Swish}
+    assert registry.names("activation") == sorted(TORCH | ours)
+    for name, kind in (TORCH | ours).items():
         assert registry.get(name, "activation").build is kind
+
+
+@pytest.mark.parametrize("name", TORCH)
+def test_a_class_of_torchs_has_a_note(name):
+    assert registry.get(name, "activation").traits["note"].endswith(".")
 
 
 def test_every_activation_has_a_source():

@@ -13,7 +13,8 @@ class FReLU(nn.Module):
     """max(x, T(x)), where T is a depthwise 3x3 convolution and batch norm.  (B, C, H, W) -> (B, C, H, W)
 
     Ma et al. 2020, equation 3. The window starts Gaussian. It has no bias: the batch norm would remove it, so that it
-    would never learn.
+    would never learn. Mind what else comes with it: each FReLU widens the receptive field by 2 and adds a batch norm,
+    so that a gain is not yet the activation's alone.
     """
 
     def __init__(self, channels: int) -> None:
