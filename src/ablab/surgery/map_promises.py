@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from torch import nn
 
 from ablab.errors import ContractError
 from ablab.surgery.specimen import CHANNELS, Specimen, draw
@@ -53,14 +54,29 @@ def gradient_is_right(part: Specimen) -> None:
 
 
 def gradient_reaches_every_parameter(part: Specimen) -> None:
-    """Some number of every parameter gets a gradient that is not 0."""
+    """Some number of every parameter gets a gradient that is not 0, at the first or at the second step.
+
+    A weight that starts at 0, as the last of many residual branches does, closes what lies behind it until it moves.
+    """
     module = part.build().train()
+    idle = _without_gradient(module)
+    if idle:
+        with torch.no_grad():
+            for parameter in module.parameters():
+                if parameter.grad is not None:
+                    parameter -= 0.01 * parameter.grad.sign()
+        idle = _without_gradient(module)
+    if idle:
+        raise ContractError(f"no gradient reaches {', '.join(idle)}, which would never learn; use or drop it")
+
+
+def _without_gradient(module: nn.Module) -> list[str]:
+    """The names of the parameters that one backward pass leaves without a gradient, or with zeros alone."""
+    module.zero_grad()
     output = module(draw(4, CHANNELS, 9, 7))
     if any(True for _ in module.parameters()):
         (output * draw(*output.shape)).sum().backward()
-    idle = [name for name, p in module.named_parameters() if p.grad is None or not p.grad.any()]
-    if idle:
-        raise ContractError(f"no gradient reaches {', '.join(idle)}, which would never learn; use or drop it")
+    return [name for name, p in module.named_parameters() if p.grad is None or not p.grad.any()]
 
 
 def one_sample_does_not_depend_on_its_batch(part: Specimen) -> None:
