@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
+from torch import nn
 
 from ablab.streams import torch_seed
 
@@ -28,3 +29,21 @@ def reseed(*key: str | int) -> None:
     torch.default_generator.manual_seed(seed)
     if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         torch.cuda.manual_seed_all(seed)
+
+
+def fresh() -> int:
+    """A number from torch's current generator, as the beginning of a key."""
+    return int(torch.randint(2**62, (), device="cpu"))
+
+
+def redraw(model: nn.Module, *key: str | int) -> None:
+    """Draw a network's weights anew, each module's from `key` and its own name.
+
+    So a module that two networks have under one name and in one shape starts alike in both, whatever else they hold
+    (trap 15). What draws has torch's `reset_parameters`; a module's own is called after those of its children.
+    """
+    with forked(*key):
+        for name, module in reversed(list(model.named_modules())):
+            if hasattr(module, "reset_parameters"):
+                reseed(*key, name)
+                module.reset_parameters()

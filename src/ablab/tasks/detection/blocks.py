@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import pixel_unshuffle
@@ -18,10 +20,11 @@ class Conv(nn.Module):
         stride: int = 1,
         padding: int | None = None,
         groups: int = 1,
+        dilation: int = 1,
     ) -> None:
         super().__init__()
         padding = kernel // 2 if padding is None else padding
-        self.conv = nn.Conv2d(inputs, outputs, kernel, stride, padding, groups=groups, bias=False)
+        self.conv = nn.Conv2d(inputs, outputs, kernel, stride, padding, dilation, groups, bias=False)
         self.norm = nn.BatchNorm2d(outputs, eps=1e-3, momentum=0.03)
         self.act = nn.SiLU()
 
@@ -46,29 +49,57 @@ class Focus(nn.Module):
         return self.merge(pixel_unshuffle(x, 2))
 
 
-class Bottleneck(nn.Module):
-    """1x1 then 3x3, added to the input where `shortcut`.  (B, C, H, W) -> (B, C, H, W)"""
+class Separable(nn.Sequential):
+    """A convolution a channel, then 1x1 across them, each with batch norm and SiLU.
 
-    def __init__(self, channels: int, shortcut: bool) -> None:
+    Against a full k x k convolution to N channels it costs 1 / N + 1 / k^2 (Howard et al. 2017,
+    https://arxiv.org/abs/1704.04861, section 3.1).  (B, in, H, W) -> (B, out, H / stride, W / stride)
+    """
+
+    def __init__(self, inputs: int, outputs: int, kernel: int = 3, stride: int = 1) -> None:
+        super().__init__(Conv(inputs, inputs, kernel, stride, groups=inputs), Conv(inputs, outputs))
+
+
+class SeparableStem(nn.Sequential):
+    """Two 3x3 convolutions, the first of stride 2, and a depthwise-separable one.
+
+    (B, in, H, W) -> (B, out, H / 2, W / 2)
+    """
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__(Conv(inputs, outputs, 3, 2), Conv(outputs, outputs, 3), Separable(outputs, outputs))
+
+
+class Bottleneck(nn.Module):
+    """1x1 then 3x3, and what becomes of the input.  (B, C, H, W) -> (B, C, H, W)
+
+    `residual` is `add`: x + y, as in ResNet; `concat`: a 1x1 convolution over both, side by side; None: y alone.
+    """
+
+    def __init__(self, channels: int, residual: str | None = "add") -> None:
         super().__init__()
         self.reduce = Conv(channels, channels, 1)
         self.expand = Conv(channels, channels, 3)
-        self.shortcut = shortcut
+        self.residual = residual
+        if residual == "concat":
+            self.merge = Conv(2 * channels, channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        y = self.expand(self.reduce(x))
-        return x + y if self.shortcut else y
+        y: Tensor = self.expand(self.reduce(x))
+        if self.residual == "concat":
+            return self.merge(torch.cat((x, y), dim=1))
+        return x + y if self.residual else y
 
 
 class C3(nn.Module):
     """Cross-stage partial block with three convolutions.  (B, in, H, W) -> (B, out, H, W)"""
 
-    def __init__(self, inputs: int, outputs: int, repeats: int, shortcut: bool = True) -> None:
+    def __init__(self, inputs: int, outputs: int, repeats: int, residual: str | None = "add") -> None:
         super().__init__()
         hidden = outputs // 2
         self.main = Conv(inputs, hidden, 1)
         self.skip = Conv(inputs, hidden, 1)
-        self.blocks = nn.Sequential(*(Bottleneck(hidden, shortcut) for _ in range(repeats)))
+        self.blocks = nn.Sequential(*(Bottleneck(hidden, residual) for _ in range(repeats)))
         self.merge = Conv(2 * hidden, outputs, 1)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -108,3 +139,26 @@ class SPPF(nn.Module):
         once = self.pool(x)
         twice = self.pool(once)
         return self.merge(torch.cat((x, once, twice, self.pool(twice)), dim=1))
+
+
+class ASPP(nn.Module):
+    """A 1x1 convolution, three dilated 3x3 ones and the mean of the whole map, side by side.
+
+    DeepLabv3 (Chen et al. 2017, https://arxiv.org/abs/1706.05587, section 3.3). Its rates are 6, 12 and 18 at stride 16
+    and twice that at stride 8; so half of them here, at stride 32. Each branch has a quarter of the inputs (an eighth
+    there, of ResNet's 2048). The mean's branch has a bias and no batch norm: one image alone has no variance.
+
+    (B, in, H, W) -> (B, out, H, W)
+    """
+
+    def __init__(self, inputs: int, outputs: int, rates: Sequence[int] = (3, 6, 9)) -> None:
+        super().__init__()
+        hidden = inputs // 4
+        self.point = Conv(inputs, hidden, 1)
+        self.dilated = nn.ModuleList(Conv(inputs, hidden, 3, padding=rate, dilation=rate) for rate in rates)
+        self.image = nn.Sequential(nn.Conv2d(inputs, hidden, 1), nn.SiLU())
+        self.merge = Conv((2 + len(rates)) * hidden, outputs, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        whole = self.image(x.mean((2, 3), keepdim=True)).expand(-1, -1, *x.shape[2:])  # (B, hidden, H, W)
+        return self.merge(torch.cat((self.point(x), *(branch(x) for branch in self.dilated), whole), dim=1))

@@ -19,15 +19,20 @@ class DetectionModel(ModelRecipe):
     width: float | None = Field(default=None, gt=0)
     depth: float | None = Field(default=None, gt=0)
     backbone: Part | None = None
-    stem: Literal["conv", "focus"] = "conv"
-    pool: Literal["sppf", "spp"] = "sppf"
-    neck: Literal["pan", "fpn"] = "pan"
+    stem: Literal["conv", "focus", "separable"] = "conv"
+    pool: Literal["sppf", "spp", "aspp"] = "sppf"
+    residual: Literal["add", "concat"] = Field(default="add", description="how the backbone's blocks keep their input")
+    neck: Literal["pan", "fpn", "bifpn"] = "pan"
     head: Literal["anchor", "anchor-free"] = "anchor"
     bins: int = Field(default=16, ge=2, description="anchor-free: bins of a side's distribution, in cells")
 
     @model_validator(mode="after")
     def _useful(self) -> DetectionModel:
-        idle = [name for name in ("stem", "pool") if getattr(self, name) != type(self).model_fields[name].default]
+        idle = [
+            name
+            for name in ("stem", "pool", "residual")
+            if getattr(self, name) != type(self).model_fields[name].default
+        ]
         if self.backbone and idle:
             raise ValueError(f"{' and '.join(idle)} would do nothing beside a backbone of your own; take it out")
         if self.head == "anchor" and self.bins != type(self).model_fields["bins"].default:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -26,12 +27,13 @@ class AnchorHead(nn.Module):
         self.strides = tuple(strides)
         self.register_buffer("anchors", anchors.detach().clone().float())
         self.predict = nn.ModuleList(nn.Conv2d(c, anchors.shape[1] * (5 + classes), 1) for c in channels)
-        self._set_priors()
+        self.reset_parameters()
 
-    def _set_priors(self) -> None:
+    def reset_parameters(self) -> None:
         """Start objectness at about 8 objects in a 640-pixel image and classes at a share of 0.6 / C, so that the
         first steps are not spent on unlearning 0.5 (Lin et al. 2017, section 3.3)."""
         for conv, stride in zip(self.predict, self.strides, strict=True):
+            cast(nn.Conv2d, conv).reset_parameters()
             bias = conv.get_parameter("bias").detach().view(self.anchors.shape[1], -1)
             bias[:, 4] += math.log(8 / (640 / stride) ** 2)
             if self.classes > 1:  # one class is never trained: see `decode`

@@ -31,9 +31,9 @@ class AnchorFreeHead(nn.Module):
         width = 3 * channels[0] // 4
         self.sides = nn.ModuleList(_branch(c, width, 4 * bins) for c in channels)
         self.labels = nn.ModuleList(_branch(c, width, classes) for c in channels)
-        self._set_priors()
+        self.reset_parameters()
 
-    def _set_priors(self) -> None:
+    def reset_parameters(self) -> None:
         """Boxes start about four cells wide, each bin less likely than the one before: a flat start puts a side half
         the reach away, so that small objects overlap nothing, score nothing and are hardly learnt."""
         fall = torch.arange(self.bins) * math.log(NEAR / (1 + NEAR))

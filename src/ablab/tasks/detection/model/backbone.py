@@ -6,16 +6,23 @@ The maps leave through `out.p3`, `out.p4`, `out.p5`: identities that give surger
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 from torch import Tensor, nn
 
 from ablab import registry
 from ablab.errors import ConfigError
 from ablab.recipe import PartSpec
-from ablab.tasks.detection.blocks import C3, SPP, SPPF, Conv, Focus
+from ablab.tasks.detection.blocks import ASPP, C3, SPP, SPPF, Conv, Focus, SeparableStem
 
 STRIDES = (8, 16, 32)
+STEMS: dict[str, Callable[[int, int], nn.Module]] = {
+    "conv": partial(Conv, kernel=6, stride=2, padding=2),
+    "focus": Focus,
+    "separable": SeparableStem,
+}
+POOLS: dict[str, Callable[[int, int], nn.Module]] = {"sppf": SPPF, "spp": SPP, "aspp": ASPP}
 Maps = tuple[Tensor, Tensor, Tensor]  # (B, C_l, H / stride, W / stride) each
 
 
@@ -27,17 +34,23 @@ def exits() -> nn.ModuleDict:
 class CSPDarknet(nn.Module):
     """YOLOv5's own.  (B, 3, H, W) -> Maps"""
 
-    def __init__(self, widths: Sequence[int], repeats: Sequence[int], stem: str = "conv", pool: str = "sppf") -> None:
+    def __init__(
+        self,
+        widths: Sequence[int],
+        repeats: Sequence[int],
+        stem: str = "conv",
+        pool: str = "sppf",
+        residual: str = "add",
+    ) -> None:
         """`widths` of five stages, `repeats` of the four after the stem."""
         super().__init__()
         w1, w2, w3, w4, w5 = widths
         self.channels = (w3, w4, w5)
-        self.stem = Focus(3, w1) if stem == "focus" else Conv(3, w1, 6, 2, 2)
-        self.stage2 = nn.Sequential(Conv(w1, w2, 3, 2), C3(w2, w2, repeats[0]))
-        self.stage3 = nn.Sequential(Conv(w2, w3, 3, 2), C3(w3, w3, repeats[1]))
-        self.stage4 = nn.Sequential(Conv(w3, w4, 3, 2), C3(w4, w4, repeats[2]))
-        last = SPP(w5, w5) if pool == "spp" else SPPF(w5, w5)
-        self.stage5 = nn.Sequential(Conv(w4, w5, 3, 2), C3(w5, w5, repeats[3]), last)
+        self.stem = STEMS[stem](3, w1)
+        self.stage2 = nn.Sequential(Conv(w1, w2, 3, 2), C3(w2, w2, repeats[0], residual))
+        self.stage3 = nn.Sequential(Conv(w2, w3, 3, 2), C3(w3, w3, repeats[1], residual))
+        self.stage4 = nn.Sequential(Conv(w3, w4, 3, 2), C3(w4, w4, repeats[2], residual))
+        self.stage5 = nn.Sequential(Conv(w4, w5, 3, 2), C3(w5, w5, repeats[3], residual), POOLS[pool](w5, w5))
         self.out = exits()
 
     def forward(self, x: Tensor) -> Maps:

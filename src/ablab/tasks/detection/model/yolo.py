@@ -16,13 +16,14 @@ import torch
 from torch import Tensor, nn
 
 from ablab.errors import ConfigError, UnknownName
+from ablab.measure.seeding import fresh, redraw
 from ablab.tasks.detection.heads import AnchorFreeHead, AnchorHead
 from ablab.tasks.detection.model.backbone import STRIDES, CSPDarknet, PartBackbone
-from ablab.tasks.detection.model.neck import FPN, PAN
+from ablab.tasks.detection.model.neck import FPN, PAN, BiFPN
 from ablab.tasks.detection.recipe import DetectionModel
 
 WIDTH_AND_DEPTH = {"n": (0.25, 0.33), "s": (0.5, 0.33), "m": (0.75, 0.67), "l": (1.0, 1.0), "x": (1.25, 1.33)}
-NECKS = {"pan": PAN, "fpn": FPN}
+NECKS: dict[str, type[FPN | PAN | BiFPN]] = {"pan": PAN, "fpn": FPN, "bifpn": BiFPN}
 
 
 def scale(recipe: DetectionModel) -> tuple[list[int], list[int]]:
@@ -57,19 +58,27 @@ class YOLOv5(nn.Module):
     def __init__(self, recipe: DetectionModel, classes: int, anchors: Tensor | None) -> None:
         """`anchors` (levels, A, 2) are widths and heights in pixels; None for a head without.
 
-        Raises ConfigError for a width or depth that gives no other network than the size's own.
+        Weights come from one number of torch's current generator and from their names, so that those which a field of
+        the recipe does not touch stay as they were. Raises ConfigError for a width or depth that gives no other network
+        than the size's own.
         """
         super().__init__()
+        seed = fresh()
         widths, repeats = scale(recipe)
         self.backbone = (
-            PartBackbone(recipe.backbone) if recipe.backbone else CSPDarknet(widths, repeats, recipe.stem, recipe.pool)
+            PartBackbone(recipe.backbone)
+            if recipe.backbone
+            else CSPDarknet(widths, repeats, recipe.stem, recipe.pool, recipe.residual)
         )
         self.neck = NECKS[recipe.neck](self.backbone.channels, widths[2:], repeats[0])
         self.head = (
-            AnchorFreeHead(widths[2:], classes, recipe.bins, STRIDES)
+            AnchorFreeHead(self.neck.channels, classes, recipe.bins, STRIDES)
             if anchors is None
-            else AnchorHead(widths[2:], classes, anchors, STRIDES)
+            else AnchorHead(self.neck.channels, classes, anchors, STRIDES)
         )
+        for name, room in self.named_children():
+            if not isinstance(room, PartBackbone):  # which may be pretrained, and has ways of its own
+                redraw(room, seed, name)
 
     def forward(self, x: Tensor) -> Any:
         return self.head(self.neck(self.backbone(x)))
