@@ -180,8 +180,13 @@ class Recipe(Config):
 class Edit(Config):
     """One operation of surgery.
 
-    Exactly one of `of`, `before`, `after` says where: a part's name (`silu`), a module's name or a glob over names
-    (`backbone.stage*.1`); `within` narrows it to a glob. `expect` is the number of sites it must find.
+    replace   a part in place of a module              insert   a part before or after it, or where a branch ends
+    convert   the same, and the weights go along       wrap     a part around it      remove   nothing in place of it
+
+    Exactly one of `of`, `before`, `after`, `branch` says where: a part's name (`silu`), a module's name or a glob over
+    names (`backbone.stage*.1`). `branch` names residual blocks: the part goes where the branch ends, before it is added
+    to the shortcut. `within` narrows it to a glob, and `but` leaves out what is inside its globs. `expect` is the number
+    of sites it must find.
     """
 
     op: Literal["replace", "insert", "remove"]
@@ -195,20 +200,28 @@ class Edit(Config):
 
     @model_validator(mode="after")
     def _shape(self) -> Edit:
-        places = [name for name in ("of", "before", "after") if getattr(self, name)]
-        if self.op == "insert" and places not in (["before"], ["after"]):
-            raise ValueError("insert wants exactly one of 'before' and 'after'")
+        places = [name for name in ("of", "before", "after", "branch") if getattr(self, name)]
+        if self.op == "insert" and (len(places) != 1 or places == ["of"]):
+            raise ValueError("insert wants exactly one of 'before', 'after' and 'branch'")
         if self.op != "insert" and places != ["of"]:
-            raise ValueError(f"{self.op} wants 'of', and neither 'before' nor 'after'")
+            raise ValueError(f"{self.op} wants 'of', and none of 'before', 'after' and 'branch'")
         if (self.part is None) != (self.op == "remove"):
             raise ValueError("'part' is missing: what should go in?" if self.part is None else "remove takes no 'part'")
         return self
 
     def __str__(self) -> str:
-        place = next(f"{word} {getattr(self, word)}" for word in ("of", "before", "after") if getattr(self, word))
-        what = {"replace": f"replace {self.of} by {self.part}", "remove": f"remove {self.of}"}
-        text = what.get(self.op, f"insert {self.part} {place}")
-        return text + (f" within {self.within}" if self.within else "")
+        side = "before" if self.before else "after" if self.after else "on the branch of"
+        args = ", ".join(f"{name}={value!r}" for name, value in self.args.items())
+        part = f"{self.part}({args})" if args else self.part
+        text = {
+            "replace": f"replace {self.of} by {part}",
+            "insert": f"insert {part} {side} {self.place}",
+            "wrap": f"wrap {self.of} in {part}",
+            "remove": f"remove {self.of}",
+            "convert": f"convert {self.of} to {part}",
+        }[self.op]
+        text += f" within {self.within}" if self.within else ""
+        return text + (f" but not in {', '.join(self.but)}" if self.but else "")
 
 
 class Change(Config):
@@ -224,3 +237,9 @@ class Change(Config):
         if not self.set and not self.edits:
             raise ValueError(f"the change '{self.name}' changes nothing: give it 'set' or 'edits'")
         return self
+    branch: str | None = None
+    @property
+    def place(self) -> str:
+        """What `of`, `before`, `after` or `branch` says."""
+        return self.of or self.before or self.after or self.branch or ""
+

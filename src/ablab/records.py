@@ -48,7 +48,11 @@ class RunKey:
 
 @dataclass(frozen=True)
 class SiteReport:
-    """One place that surgery changed: shapes are (B, C, H, W) as probed, counts are gained ones."""
+    """One place that surgery changed: shapes are (B, C, H, W) as probed, counts are gained ones.
+
+    `drift` is how far a converted part's output is from that of the module whose weights it got: the L2 norm of their
+    difference in evaluation mode, relative to the old output; None where no weights were carried over.
+    """
 
     name: str
     op: str
@@ -57,6 +61,7 @@ class SiteReport:
     input_shape: tuple[int, ...]
     output_shape: tuple[int, ...]
     parameters: int
+    drift: float | None = None
 
 
 @dataclass(frozen=True)

@@ -38,12 +38,28 @@ def select(model: nn.Module, edit: Edit) -> list[str]:
         found = [name for name in modules if glob(word).fullmatch(name)]
         found = found or [name for name, module in modules.items() if type(module).__name__ == word]
     names = [inner for name in found for inner in _contents(name, modules[name])]
-    return [name for name in dict.fromkeys(names) if edit.within is None or inside(name, edit.within)]
+    kept = [name for name in dict.fromkeys(names) if edit.within is None or inside(name, edit.within)]
+    return _without(edit, kept, modules)
+
+
+def _without(edit: Edit, names: list[str], modules: Named) -> list[str]:
+    """The names but those inside a glob of `but`, each of which must leave something out."""
+    out = {pattern: [name for name in names if inside(name, pattern)] for pattern in edit.but}
+    for pattern, left in out.items():
+        if names and not left:
+            raise SurgeryError(
+                f"{edit}: 'but: {pattern}' leaves nothing out of {len(names)} modules, the first of them {names[0]}"
+                f"{suggest(pattern, modules)}"
+            )
+    kept = [name for name in names if not any(name in left for left in out.values())]
+    if names and not kept:
+        raise SurgeryError(f"{edit}: 'but' leaves out all of the {len(names)} modules that it speaks of")
+    return kept
 
 
 def place(edit: Edit) -> str:
-    """What the edit's `of`, `before` or `after` says."""
-    return edit.of or edit.before or edit.after or ""
+    """What the edit's `of`, `before`, `after` or `branch` says."""
+    return edit.place
 
 
 def part_class(word: str) -> type | None:
