@@ -29,6 +29,7 @@ SLOTS = {
     "attention": "ablab.parts.attention",
     "norm": "ablab.parts.norm",
     "conv": "ablab.parts.conv",
+    "upsample": "ablab.parts.upsample",
     "dropout": "ablab.parts.dropout",
     "wrapper": "ablab.parts.wrapper",
     "initialisation": "ablab.parts.initialisation",

@@ -8,7 +8,15 @@ from dataclasses import dataclass
 from ablab.errors import ConfigError, ContractError, suggest
 from ablab.measure.seeding import forked
 from ablab.registry import Entry
-from ablab.surgery import assigner_promises, backbone_promises, loss_promises, map_promises, sampler_promises
+from ablab.surgery import (
+    assigner_promises,
+    backbone_promises,
+    conv_promises,
+    loss_promises,
+    map_promises,
+    sampler_promises,
+    upsample_promises,
+)
 from ablab.surgery.liveness import every_argument_counts
 from ablab.surgery.specimen import Specimen, specimen
 
@@ -22,6 +30,13 @@ _MAPS: tuple[Promise, ...] = (
 PROMISES: dict[str, tuple[Promise, ...]] = {
     "activation": (*_MAPS, map_promises.dtype_kept, map_promises.finite_far_out, map_promises.gradient_is_right),
     "attention": _MAPS,
+    "conv": (
+        conv_promises.shape_is_a_convolutions,
+        conv_promises.fused_form_gives_the_same,
+        *_MAPS[1:],
+        map_promises.dtype_kept,
+    ),
+    "upsample": (upsample_promises.twice_as_fine, *_MAPS[1:], map_promises.dtype_kept),
     "backbone": (
         backbone_promises.declared_channels_and_strides_are_measured,
         backbone_promises.gradient_reaches_every_parameter,
