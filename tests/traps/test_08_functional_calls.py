@@ -48,12 +48,51 @@ class Wrapper(nn.Module):
         return F.gelu(x)
 
 
-def test_a_module_around_the_function_is_found_by_its_class():
+def test_a_module_around_the_function_is_found_by_what_it_does():
     network = nn.Sequential(nn.Conv2d(3, 3, 1), Wrapper(), nn.Sequential(Wrapper()))
-    with pytest.raises(SurgeryError, match=r"F.gelu in 1, F.gelu in 2.0; .* write 'of: Wrapper'"):
-        surgery.apply(network, [surgery.replace(of="gelu", part="relu")], X)
-    _, report = surgery.apply(network, [surgery.replace(of="Wrapper", part="relu", expect=2)], X)
+    edited, report = surgery.apply(network, [surgery.replace(of="gelu", part="relu", expect=2)], X)
+    assert type(edited[1]) is type(edited[2][0]) is nn.ReLU
     assert report.unreached == ()
+
+
+class Doubled(nn.Module):
+    """More than the function, so no module to take for it."""
+
+    def forward(self, x):
+        return 2 * F.gelu(x)
+
+
+def test_a_module_that_does_more_is_found_by_its_class():
+    network = nn.Sequential(nn.Conv2d(3, 3, 1), Doubled(), nn.Sequential(Doubled()))
+    with pytest.raises(SurgeryError, match=r"F.gelu in 1, F.gelu in 2.0; .* write 'of: Doubled'"):
+        surgery.apply(network, [surgery.replace(of="gelu", part="relu")], X)
+    _, report = surgery.apply(network, [surgery.replace(of="Doubled", part="relu", expect=2)], X)
+    assert report.unreached == ()
+
+
+class ByHand(nn.Module):
+    """SiLU and Mish written out."""
+
+    def forward(self, x):
+        return x * torch.sigmoid(x) + torch.tanh(F.softplus(x)) * x + x * torch.sigmoid(2 * x)
+
+
+@pytest.mark.parametrize(("kind", "call"), [("silu", "x * sigmoid(x)"), ("mish", "x * tanh(softplus(x))")])
+def test_written_out_by_hand_it_is_a_call_too(kind, call):
+    act = {"silu": nn.SiLU, "mish": nn.Mish}[kind]()
+    _, report = surgery.apply(nn.Sequential(act, ByHand()), [surgery.replace(of=kind, part="relu")], X)
+    assert report.unreached == (f"{call} in 1",)
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+def test_scripted_code_is_known_by_its_kernels():
+    class Rectified(nn.Module):
+        def forward(self, x):
+            return F.relu(x)
+
+    network = nn.Sequential(nn.ReLU(), torch.jit.script(nn.Sequential(Rectified(), nn.ReLU6())))
+    _, report = surgery.apply(network, [surgery.replace(of="relu", part="relu")], X)
+    assert report.unreached == ("aten::relu in 1",)
 
 
 def test_a_class_of_the_functions_name_that_was_replaced_is_not_missed():

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.jit import ScriptModule
+from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
+from torch.utils.hooks import RemovableHandle
 
 from ablab.errors import SurgeryError
 from ablab.measure.forward import Example, forward, still
 from ablab.measure.seeding import forked
 from ablab.surgery.audit import Audit, FunctionalCall
-from ablab.surgery.structure import Shape, first_shape, tensors, with_tensors
+from ablab.surgery.layout import channels_last
+from ablab.surgery.structure import Shape, first_shape, with_tensors
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,8 +26,8 @@ class Call:
     """One call of a module.
 
     `owner` is the module in whose forward it happened and `turn` the number of that forward. `args`, `kwargs` and
-    `output` are kept only of watched modules. `linear_input` and `linear_output` tell that the map comes straight from
-    a linear layer or a layer norm, so that its channels are the last axis.
+    `output` are kept only of watched modules. `linear_input` and `linear_output` tell that the map has its channels on
+    the last axis, as linear layers and layer norms leave it.
     """
 
     owner: nn.Module | None
@@ -64,14 +68,29 @@ class _Recorder:
         self.stack: list[_Frame] = []
         self.calls: dict[int, list[Call]] = {}
         self.turns = 0
-        self.linear: dict[int, Tensor] = {}  # holds the tensors, so that no id is used twice
 
     def running(self) -> list[nn.Module]:
         return [frame.module for frame in self.stack]
 
+    def hooks(self, model: nn.Module) -> Iterator[RemovableHandle]:
+        """On every module; scripted ones take none of their own, so they are met by hooks on whatever is called."""
+        modules = list(model.modules())
+        for module in modules:
+            if not isinstance(module, ScriptModule):
+                yield module.register_forward_pre_hook(self.enter, with_kwargs=True)
+                yield module.register_forward_hook(self.leave, with_kwargs=True)
+        scripted = {id(module) for module in modules if isinstance(module, ScriptModule)}
+        if scripted:
+            yield register_module_forward_pre_hook(
+                lambda m, args: self.enter(m, args, {}) if id(m) in scripted else None
+            )
+            yield register_module_forward_hook(
+                lambda m, args, output: self.leave(m, args, {}, output) if id(m) in scripted else None
+            )
+
     def enter(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         self.turns += 1
-        linear = any(id(tensor) in self.linear for tensor in tensors(args[:1]))
+        linear = channels_last((args, kwargs))
         shape = first_shape((args, kwargs))
         if id(module) in self.watched:  # a copy, because what follows may write in place
             args, kwargs = with_tensors((args, kwargs), Tensor.clone)
@@ -84,9 +103,6 @@ class _Recorder:
         while frame.module is not module:  # a module that failed, and whose caller took it in its stride
             frame = self.stack.pop()
         owner = self.stack[-1] if self.stack else None
-        linear = isinstance(module, nn.Linear | nn.LayerNorm)
-        if linear:
-            self.linear[id(output)] = output
         call = Call(
             owner=owner.module if owner else None,
             turn=owner.turn if owner else 0,
@@ -96,7 +112,7 @@ class _Recorder:
             kwargs=frame.kwargs,
             output=with_tensors(output, Tensor.clone) if id(module) in self.watched else None,
             linear_input=frame.linear,
-            linear_output=linear,
+            linear_output=channels_last(output),
         )
         self.calls.setdefault(id(module), []).append(call)
 
@@ -109,11 +125,8 @@ def probe(model: nn.Module, example: Example, watch: Collection[nn.Module] = ())
     recorder = _Recorder(watch)
     audit = Audit(recorder.running, {id(module): name for name, module in model.named_modules()})
     with ExitStack() as stack:
-        for module in model.modules():
-            before = module.register_forward_pre_hook(recorder.enter, with_kwargs=True)
-            after = module.register_forward_hook(recorder.leave, with_kwargs=True)
-            stack.callback(before.remove)
-            stack.callback(after.remove)
+        for handle in recorder.hooks(model):
+            stack.callback(handle.remove)
         stack.enter_context(still(model))
         stack.enter_context(torch.no_grad())
         stack.enter_context(forked("probe"))

@@ -12,6 +12,7 @@ from ablab import registry
 from ablab.errors import SurgeryError, UnknownName, suggest
 from ablab.recipe import Edit
 from ablab.surgery.audit import FunctionalCall, is_torch_activation
+from ablab.surgery.twins import twins
 
 Named = Mapping[str, nn.Module]  # a module that has several names stands under each
 
@@ -25,7 +26,8 @@ def select(model: nn.Module, edit: Edit) -> list[str]:
     """The names that an edit speaks of, in the network's order; empty where there are none.
 
     A part's name is read first, then a module's name or a glob, then a class: in a network with a module `relu` of its
-    own, `relu` means every `nn.ReLU`, and `[r]elu` that module. A container without a forward of its own
+    own, `relu` means every `nn.ReLU`, and `[r]elu` that module. A part's name also finds other libraries' modules of
+    the same function (timm's `Swish` for `silu`), but not torch's subclasses. A container without a forward of its own
     (`nn.ModuleDict`, `nn.ModuleList`) stands for what it contains. Raises SurgeryError where `within` matches nothing.
     """
     modules = named(model)
@@ -33,8 +35,10 @@ def select(model: nn.Module, edit: Edit) -> list[str]:
         raise SurgeryError(f"{edit}: 'within: {edit.within}' matches no module{suggest(edit.within, modules)}")
     word = place(edit)
     kind = part_class(word)
-    found = [name for name, module in modules.items() if type(module) is kind]
-    if kind is None:
+    if kind is not None:
+        alike = set(twins(registry.get(word), modules))
+        found = [name for name, module in modules.items() if type(module) is kind or name in alike]
+    else:
         found = [name for name in modules if glob(word).fullmatch(name)]
         found = found or [name for name, module in modules.items() if type(module).__name__ == word]
     names = [inner for name in found for inner in _contents(name, modules[name])]

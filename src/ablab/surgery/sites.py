@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
 
 from torch import nn
 
 from ablab.errors import SurgeryError
 from ablab.surgery.probe import Call
 from ablab.surgery.select import named
+from ablab.surgery.structure import has_state
 
 Calls = Mapping[int, list[Call]]
 
@@ -69,11 +69,6 @@ def find_sites(model: nn.Module, selected: Sequence[str], calls: Calls) -> list[
         else:
             sites += _split(model, module, names, aliases[identity], calls)
     return sites
-
-
-def has_state(module: nn.Module) -> bool:
-    """Whether a module holds parameters or buffers."""
-    return next(chain(module.parameters(), module.buffers()), None) is not None
 
 
 def _split(model: nn.Module, module: nn.Module, names: list[str], aliases: list[str], calls: Calls) -> list[Site]:

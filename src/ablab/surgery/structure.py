@@ -1,11 +1,12 @@
-"""What a network takes and gives, as nested shapes."""
+"""What a network takes and gives, as nested shapes, and what a module holds."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from itertools import chain
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
 
 Shape = tuple[int, ...]
 
@@ -53,3 +54,8 @@ def outline(value: Any, skip: int = 0) -> str:
     if isinstance(value, list | tuple):
         return "[" + ", ".join(outline(part, skip) for part in value) + "]"
     return type(value).__name__
+
+
+def has_state(module: nn.Module) -> bool:
+    """Whether a module holds parameters or buffers."""
+    return next(chain(module.parameters(), module.buffers()), None) is not None
