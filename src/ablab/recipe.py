@@ -48,15 +48,18 @@ class DataRecipe(Config):
 
 
 class OptimizerRecipe(Config):
-    """SGD or AdamW; `momentum` is AdamW's first beta. Decay acts on tensors of two or more dimensions only.
+    """A part of the slot `optimizer`. Decay acts on tensors of two or more dimensions only.
 
+    `momentum` is how much of the last direction is kept: of sgd and rmsprop, and the first beta of adam and its kin.
+    `args` are the part's other arguments. What an optimizer makes no use of is refused where it is built.
     `rates` multiplies the learning rate by parameter name: `{"backbone.*": 0.1}`; the first glob that matches counts.
     """
 
-    name: Literal["adamw", "sgd"] = "adamw"
+    name: str = "adamw"
     lr: float = Field(default=2e-3, gt=0)
-    momentum: float = Field(default=0.9, ge=0, lt=1)
+    momentum: float | None = Field(default=None, ge=0, lt=1, description="null: the part's own, mostly 0.9")
     weight_decay: float = Field(default=5e-4, ge=0)
+    args: dict[str, Any] = Field(default_factory=dict)
     rates: dict[str, Annotated[float, Field(ge=0)]] = Field(default_factory=dict, description="glob: factor")
 
 

@@ -43,7 +43,12 @@ SLOTS = {
 }
 # What the host knows of a site and gives to a part that asks for it by name; every other slot's: channels.
 CONV_FACTS = ("in_channels", "out_channels", "kernel_size", "stride", "padding", "dilation", "groups", "bias")
-FACTS = {"conv": CONV_FACTS, "wrapper": ("inner", "channels")}
+FACTS = {
+    "conv": CONV_FACTS,
+    "wrapper": ("inner", "channels"),
+    "optimizer": ("params", "lr", "weight_decay"),
+    "initialisation": (),
+}
 TASKS = {"detection": ("ablab.tasks.detection.recipe:DetectionRecipe", "ablab.tasks.detection.task:Detection")}
 
 F = TypeVar("F", bound=Callable[..., Any])

@@ -130,7 +130,8 @@ def test_what_it_remembers_goes_to_another_in_the_same_layout(name: str) -> None
         step(first, one)
     second = copy.deepcopy(first)
     other = optimizer(second, OptimizerRecipe(name=name, lr=0.05))
-    restore(other, second, {key: value.clone().contiguous() for key, value in state(one, first).items()})
+    tensors, plain = state(one, first)
+    restore(other, second, {key: value.clone().contiguous() for key, value in tensors.items()}, plain)
     weight = second[0].weight
     tensors = [value for value in other.state[weight].values() if value.dim()]
     assert tensors
@@ -145,5 +146,5 @@ def test_a_state_of_another_network_is_refused_before_anything_changes() -> None
     made = optimizer(model, OptimizerRecipe(name="adamw"))
     for wrong in ({"exp_avg/9.weight": torch.zeros(4)}, {"exp_avg/3.bias": torch.zeros(3)}):
         with pytest.raises(ConfigError, match="does not fit the network"):
-            restore(made, model, {"exp_avg/3.weight": torch.zeros(2, 16)} | wrong)
+            restore(made, model, {"exp_avg/3.weight": torch.zeros(2, 16)} | wrong, {})
     assert not made.state

@@ -23,8 +23,8 @@ def test_an_unknown_key_names_the_nearest() -> None:
 
 
 def test_a_wrong_choice_names_the_nearest() -> None:
-    with pytest.raises(ConfigError, match=r"'adamW2' is not valid; did you mean 'adamw'\?"):
-        parse(DetectionRecipe, {"optimizer": {"name": "adamW2"}}, "here")
+    with pytest.raises(ConfigError, match=r"'cosin' is not valid; did you mean 'cosine'\?"):
+        parse(DetectionRecipe, {"schedule": {"name": "cosin"}}, "here")
 
 
 def test_a_wrong_value_says_what_came() -> None:

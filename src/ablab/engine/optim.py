@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import inspect
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from ablab import registry
 from ablab.engine.naming import matching, names
-from ablab.errors import ConfigError, RunError
-from ablab.recipe import OptimizerRecipe
+from ablab.errors import ConfigError, RunError, suggest
+from ablab.recipe import OptimizerRecipe, TrainRecipe
+
+SECTION = ("lr", "momentum", "weight_decay")  # what the recipe's section says itself, not under `args`
 
 
 def groups(model: nn.Module, weight_decay: float, rates: Mapping[str, float] | None = None) -> list[dict[str, Any]]:
@@ -23,15 +27,16 @@ def groups(model: nn.Module, weight_decay: float, rates: Mapping[str, float] | N
     once. Raises ConfigError where a glob of `rates` matches nothing, or nothing that an earlier one left.
     """
     factors = _factors(model, rates or {})
-    made: dict[tuple[bool, float], list[nn.Parameter]] = {}
+    made: dict[tuple[float, float], list[nn.Parameter]] = {}
     for factor in dict.fromkeys([1.0, *factors.values()]):
-        made |= {(True, factor): [], (False, factor): []}
+        made |= {(weight_decay, factor): [], (0.0, factor): []}
     for parameter in model.parameters():
         if parameter.requires_grad:
-            made[parameter.dim() >= 2, factors.get(id(parameter), 1.0)].append(parameter)
+            decay = weight_decay if parameter.dim() >= 2 else 0.0
+            made[decay, factors.get(id(parameter), 1.0)].append(parameter)
     return [
-        {"params": params, "weight_decay": weight_decay if decays else 0.0, "factor": factor}
-        for (decays, factor), params in made.items()
+        {"params": params, "weight_decay": decay, "factor": factor}
+        for (decay, factor), params in made.items()
         if params
     ]
 
@@ -49,29 +54,58 @@ def _factors(model: nn.Module, rates: Mapping[str, float]) -> dict[int, float]:
 
 
 def optimizer(model: nn.Module, recipe: OptimizerRecipe) -> Optimizer:
-    """torch's SGD (with Nesterov's momentum where there is momentum) or AdamW, over every trainable parameter.
+    """The part that the recipe names, over every trainable parameter.
 
-    Raises ConfigError where nothing is trainable or a glob of `rates` does nothing, and RunError where `verify` finds a
-    gap.
+    Raises ConfigError where nothing is trainable, a glob of `rates` does nothing, or the part does not take what the
+    recipe says; UnknownName for a name that the slot lacks; RunError where `verify` finds a gap.
     """
+    entry = registry.get(recipe.name, "optimizer")
+    given = _arguments(entry, recipe)
     params = groups(model, recipe.weight_decay, recipe.rates)
     if not params:
         raise ConfigError("the network has no trainable parameter; there is nothing to train")
-    # One kernel a step instead of several a tensor: 3 ms against 7 ms for YOLOv5n on one core.
-    made: Optimizer
-    if recipe.name == "sgd":
-        nesterov = recipe.momentum > 0
-        made = torch.optim.SGD(params, lr=recipe.lr, momentum=recipe.momentum, nesterov=nesterov, fused=True)
-        if recipe.momentum > 0:
-            # torch begins with the first gradient, which is what zero gives; but its fused kernel refuses a group in
-            # which some parameters have begun and others, frozen until now, have not, and begins with uninitialised
-            # memory where the first step of fp16 is skipped.
-            for parameter in (p for group in params for p in group["params"]):
-                made.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
-    else:
-        made = torch.optim.AdamW(params, lr=recipe.lr, betas=(recipe.momentum, 0.999), fused=True)
+    try:
+        made: Optimizer = entry.build(params=params, **given)
+    except (TypeError, ValueError) as error:  # how torch and timm refuse an argument's value
+        raise ConfigError(f"optimizer '{recipe.name}' cannot be built from the recipe: {error}") from None
     verify(made, model)
     return made
+
+
+def _arguments(entry: registry.Entry, recipe: OptimizerRecipe) -> dict[str, Any]:
+    """What the part is given besides its parameters: nothing that it does not take, and all that the recipe says."""
+    own = [name for name in entry.arguments if name not in ("params", *SECTION)]
+    for name in recipe.args:
+        if name in SECTION:
+            raise ConfigError(f"optimizer.args.{name}: write it as optimizer.{name}")
+        if name not in own:
+            raise ConfigError(f"optimizer.args: '{recipe.name}' takes no '{name}'{suggest(name, own)}")
+    said = {name: getattr(recipe, name) for name in SECTION}
+    for name, nothing in {"momentum": None, "weight_decay": 0.0}.items():
+        if name not in entry.arguments and said[name] != nothing:
+            value = "null" if nothing is None else "0"
+            raise ConfigError(f"the optimizer '{recipe.name}' has no {name}: set optimizer.{name} to {value}")
+    return {name: value for name, value in said.items() if name in entry.arguments and value is not None} | recipe.args
+
+
+def searches(made: Optimizer) -> bool:
+    """Whether its step evaluates the batch again and again, so that it cannot do without a closure (L-BFGS)."""
+    closure = inspect.signature(type(made).step).parameters.get("closure")
+    return closure is not None and closure.default is inspect.Parameter.empty
+
+
+def check(made: Optimizer, train: TrainRecipe) -> None:
+    """Raise ConfigError where the loop's settings do not suit an optimizer that searches."""
+    if not searches(made):
+        return
+    name = type(made).__name__
+    if train.clip_norm is not None or train.clip_value is not None:
+        raise ConfigError(
+            f"{name} measures curvature by gradients, which clipping would falsify: set train.clip_norm and "
+            "train.clip_value to null"
+        )
+    if train.precision == "fp16":
+        raise ConfigError(f"{name} evaluates a batch several times, which fp16's loss scaling cannot: use bf16 or fp32")
 
 
 def verify(made: Optimizer, model: nn.Module) -> None:
@@ -106,27 +140,79 @@ def set_rate(made: Optimizer, rate: float) -> None:
         group["lr"] = rate * group["factor"]
 
 
-def state(made: Optimizer, model: nn.Module) -> dict[str, Tensor]:
-    """What the optimizer remembers of each parameter: {"exp_avg/NAME": tensor}."""
-    return {
-        f"{kind}/{name}": value
-        for name, parameter in model.named_parameters()
-        for kind, value in made.state.get(parameter, {}).items()
-        if isinstance(value, Tensor)
-    }
+def state(made: Optimizer, model: nn.Module) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """What the optimizer remembers, {"exp_avg/NAME": tensor}, and what of it is no tensor, as JSON.
+
+    NAME is a parameter's, or "#0" for the first group; "ro.3/NAME" is the fourth of a list.
+    """
+    tensors: dict[str, Tensor] = {}
+    plain: dict[str, Any] = {}
+    for name, memory in _memories(made, model).items():
+        for kind, value in memory.items():
+            for key, leaf in _leaves(kind, value):
+                if isinstance(leaf, Tensor):
+                    tensors[f"{key}/{name}"] = leaf
+                else:
+                    plain[f"{key}/{name}"] = leaf
+    return tensors, plain
 
 
-def restore(made: Optimizer, model: nn.Module, kept: Mapping[str, Tensor]) -> None:
+def _memories(made: Optimizer, model: nn.Module) -> dict[str, dict[str, Any]]:
+    """{name: what is remembered of it}; of a group, what stands in it besides settings."""
+    found = {name: made.state[parameter] for name, parameter in model.named_parameters() if parameter in made.state}
+    settings = {"params", "factor", *made.defaults}
+    for name, group in _groups(made).items():
+        found[name] = {kind: value for kind, value in group.items() if kind not in settings}
+    return found
+
+
+def _leaves(key: str, value: Any) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, list) and value:
+        for at, each in enumerate(value):
+            yield from _leaves(f"{key}.{at}", each)
+    else:
+        yield key, value
+
+
+def restore(made: Optimizer, model: nn.Module, tensors: Mapping[str, Tensor], plain: Mapping[str, Any]) -> None:
     """Put back what `state` gave, laid out in memory as its parameter is: fused kernels walk over both alike.
 
-    Raises ConfigError, before anything is changed, for a name that the network does not have or another shape.
+    Raises ConfigError, before anything is changed, for a name that the network does not have or a shape that is none of
+    its parameter's.
     """
-    known = dict(model.named_parameters())
-    split = [(key, *key.split("/", 1)) for key in kept]
-    for key, _, name in split:
-        if name not in known or kept[key].shape not in (known[name].shape, torch.Size()):
-            raise ConfigError(f"the optimizer's state does not fit the network: {key} {tuple(kept[key].shape)}")
-    for key, kind, name in split:
-        parameter, value = known[name], kept[key]
-        like = torch.empty_like(parameter, dtype=value.dtype) if value.shape == parameter.shape else value.clone()
-        made.state[parameter][kind] = like.copy_(value).to(parameter.device)
+    known: dict[str, Any] = {**dict(model.named_parameters()), **_groups(made)}
+    everything = sum(p.numel() for group in made.param_groups for p in group["params"])
+    found: dict[tuple[str, str], dict[str, Any]] = {}
+    for key, value in {**tensors, **plain}.items():
+        path, name = key.split("/", 1)
+        if name not in known or not _fits(value, known[name], everything):
+            raise ConfigError(f"the optimizer's state does not fit the network: {key} {getattr(value, 'shape', value)}")
+        kind, _, at = path.partition(".")
+        found.setdefault((name, kind), {})[at] = value
+    for (name, kind), leaves in found.items():
+        memory = known[name] if isinstance(known[name], dict) else made.state[known[name]]
+        placed = {at: _placed(leaf, known[name], made) for at, leaf in leaves.items()}
+        memory[kind] = placed[""] if "" in placed else [placed[str(at)] for at in range(len(placed))]
+
+
+def _groups(made: Optimizer) -> dict[str, dict[str, Any]]:
+    return {f"#{number}": group for number, group in enumerate(made.param_groups)}
+
+
+def _fits(value: Any, owner: nn.Parameter | dict[str, Any], everything: int) -> bool:
+    """Whether a parameter may have such a memory: of its shape, of fewer dimensions, or (L-BFGS) of all parameters."""
+    if isinstance(owner, dict) or not isinstance(value, Tensor):
+        return True
+    return value.shape == owner.shape or value.dim() < owner.dim() or value.shape == (everything,)
+
+
+def _placed(value: Any, owner: nn.Parameter | dict[str, Any], made: Optimizer) -> Any:
+    """A kept value in the memory layout and on the device where the optimizer had it."""
+    if not isinstance(value, Tensor):
+        return value
+    if isinstance(owner, dict):
+        return value.clone()
+    if value.shape == owner.shape:
+        return torch.empty_like(owner, dtype=value.dtype, requires_grad=False).copy_(value)
+    on_card = value.dim() or any(group.get("fused") or group.get("capturable") for group in made.param_groups)
+    return value.to(owner.device if on_card else "cpu", copy=True)  # torch counts steps on the CPU unless told not to

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -27,6 +28,16 @@ from ablab.recipe import Recipe
 from ablab.streams import Key
 
 CUDA_READ_EVERY = 10  # steps between two readings of the loss from a card
+
+
+@dataclass(frozen=True)
+class Portion:
+    """One of a step's batches: its place among all of the training's, its weight, and whether it is the step's last."""
+
+    batch: Batch
+    number: int
+    weight: float
+    last: bool
 
 
 class Training:
@@ -56,6 +67,8 @@ class Training:
         self.groups = [sizes[at : at + count] for at in range(0, len(sizes), count)]  # batch sizes of an epoch's steps
         self.steps = train.epochs * len(self.groups)
         self.optimizer = optim.optimizer(self.model, recipe.optimizer)  # holds what is frozen too, see Freezing
+        optim.check(self.optimizer, train)
+        self.searches = optim.searches(self.optimizer)
         self.scaler = self.precision.scaler()
         self.freezing = Freezing(self.model, train.freeze, train.unfreeze)
         self.forward = Forward(task, self.model, team, train.compile, len(team.share(range(train.batch))))
@@ -107,23 +120,50 @@ class Training:
         """One optimizer step on the mean gradient over the samples of the next `len(sizes)` batches."""
         self.rate = self.recipe.optimizer.lr * factor(self.done, self.steps, self.recipe.schedule)
         optim.set_rate(self.optimizer, self.rate)
-        self.optimizer.zero_grad()
-        first = self.place()[1]
-        results = []
-        for number, size in enumerate(sizes):
-            batch = next(stream)
-            self.hash.update(batch)
-            weight = size / sum(sizes) * self.team.weight(size)
-            with self.forward.holding() if number < len(sizes) - 1 else nullcontext():
-                results.append(self.backward(self.precision.to_device(batch), first + number, weight))
-        self.scaler.unscale_(self.optimizer)
-        norm = optim.clip(self.optimizer, self.recipe.train.clip_norm, self.recipe.train.clip_value)
-        self.ledger.add(self.done, averaged(total(results), self.team), norm)
-        self.scaler.step(self.optimizer)
-        self.scaler.update()
+        batches = self.batches(stream, sizes)
+        if self.searches:
+            self.search(list(batches))
+        else:
+            result, norm = self.gradient(batches)
+            self.ledger.add(self.done, result, norm)
+            self.scaler.step(self.optimizer)
+            self.scaler.update()
         if self.ema:
             self.ema.update()
         self.done += 1
+
+    def batches(self, stream: Iterator[Batch], sizes: Sequence[int]) -> Iterator[Portion]:
+        """The next `len(sizes)` batches, which are a step's, on the device."""
+        first = self.place()[1]
+        for at, size in enumerate(sizes):
+            batch = next(stream)
+            self.hash.update(batch)
+            weight = size / sum(sizes) * self.team.weight(size)
+            yield Portion(self.precision.to_device(batch), first + at, weight, at == len(sizes) - 1)
+
+    def gradient(self, batches: Iterable[Portion]) -> tuple[Step, Tensor]:
+        """Put the gradient of a step's batches into the parameters, clipped; the team's step, and the norm before."""
+        self.optimizer.zero_grad()
+        results = []
+        for portion in batches:
+            with nullcontext() if portion.last else self.forward.holding():
+                results.append(self.backward(portion.batch, portion.number, portion.weight))
+        self.scaler.unscale_(self.optimizer)
+        norm = optim.clip(self.optimizer, self.recipe.train.clip_norm, self.recipe.train.clip_value)
+        return averaged(total(results), self.team), norm
+
+    def search(self, batches: Sequence[Portion]) -> None:
+        """A step that evaluates its batches again and again, each time with equal draws.
+
+        The first evaluation alone counts: for the ledger, and for running statistics, which move once a step.
+        """
+        result, norm = self.gradient(batches)
+        self.ledger.add(self.done, result, norm)
+        buffers = [(buffer, buffer.clone()) for buffer in self.model.buffers()]
+        first = [result.loss]
+        self.optimizer.step(lambda: first.pop() if first else self.gradient(batches)[0].loss)  # type: ignore[arg-type, return-value]
+        for buffer, kept in buffers:
+            buffer.copy_(kept)
 
     def backward(self, batch: Batch, number: int, weight: float) -> Step:
         """Add `weight` times one batch's gradient; what the network draws (dropout) depends on key and number alone.
@@ -165,7 +205,7 @@ class Training:
     def about(self) -> dict[str, Any]:
         """Under what a snapshot can be gone on from to the same bits, besides the recipe."""
         conditions = {
-            "format": 2,
+            "format": 3,
             "devices": self.team.size,
             "key": self.key,
             "metric": self.metric,
@@ -176,8 +216,10 @@ class Training:
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """All that the next step depends on: tensors, and the rest as JSON."""
         tensors = _prefixed("model", self.model.state_dict())
-        tensors |= _prefixed("optimizer", optim.state(self.optimizer, self.model))
+        remembered, rest = optim.state(self.optimizer, self.model)
+        tensors |= _prefixed("optimizer", remembered)
         plain: dict[str, Any] = {"done": self.done, "spent": self.spent, "rate": self.rate, "curves": self.curves}
+        plain["optimizer"] = rest
         plain |= {"ledger": self.ledger.state(), "hashes": self.team.gather(self.hash.state)}
         plain["scaler"] = self.scaler.state_dict()
         if self.ema:
@@ -195,7 +237,7 @@ class Training:
         checkpoint.check(self.model, _part("model", tensors), "the snapshot")
         if self.ema:
             checkpoint.check(self.ema.model, _part("ema", tensors), "the snapshot's average")
-        optim.restore(self.optimizer, self.model, _part("optimizer", tensors))
+        optim.restore(self.optimizer, self.model, _part("optimizer", tensors), plain["optimizer"])
         self.model.load_state_dict(_part("model", tensors))
         if self.ema:
             self.ema.model.load_state_dict(_part("ema", tensors))
