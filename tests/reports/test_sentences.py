@@ -68,6 +68,12 @@ def test_a_false_alarm_in_a_control_is_called_one(golden):
     assert "nothing was found" in sentences.finding(view, quiet)
 
 
+def test_a_control_that_answers_a_change_raises_no_alarm(golden):
+    view, arm = with_verdict(golden, HELPS, "a/a")
+    said = sentences.finding(view, replace(arm, name="placebo/cbam", because="cbam has to beat it"))
+    assert said.endswith("It is a control: cbam has to beat it.")
+
+
 @pytest.mark.parametrize("n", [0, 1])
 def test_too_few_seeds_for_an_interval(golden, n):
     nothing = replace(

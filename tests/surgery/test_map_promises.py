@@ -36,5 +36,5 @@ def test_a_branch_whose_last_weight_starts_at_zero_learns():
 
 
 def test_two_zeros_in_a_row_never_learn():
-    with pytest.raises(ContractError, match="no gradient reaches first.weight, second.weight"):
+    with pytest.raises(ContractError, match=r"no gradient reaches first\.weight, second\.weight"):
         gradient(Shut)()

@@ -46,7 +46,7 @@ def finding(view: View, arm: Arm) -> str:
     text += f" ({'; '.join(said)})" if said else ""
     need = needed(verdict)
     text += f". {need[0].upper()}{need[1:]}." if need else "."
-    return text + (_alarm(verdict) if arm.kind == "control" else "")
+    return text + (_alarm(arm, verdict) if arm.kind == "control" else "")
 
 
 def _evidence(view: View, verdict: Verdict) -> str:
@@ -67,7 +67,9 @@ def _equals(p: float) -> str:
     return text if text.startswith("<") else f"= {text}"
 
 
-def _alarm(verdict: Verdict) -> str:
+def _alarm(arm: Arm, verdict: Verdict) -> str:
+    if arm.name != "a/a":
+        return f" It is a control: {arm.because}."
     if verdict.verdict in ("helps", "hurts"):
         return " That is a false alarm: nothing was changed here, so read the other rows with care."
     return " Nothing was changed here, and nothing was found."

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
 from ablab.config import diff, fingerprint, override
 from ablab.recipe import Edit, Recipe
-from ablab.study.spec import Study
+from ablab.study.spec import Control, Study
 
 BASELINE = "baseline"
 
@@ -20,6 +21,7 @@ class Arm:
     """What is trained: the baseline with zero or more changes.
 
     `stream` names the arm's random streams: the study's for every arm but an A/A one, whose luck is its own.
+    `answers` is the change that a placebo or wider control stands against.
     """
 
     name: str
@@ -29,6 +31,7 @@ class Arm:
     edits: tuple[Edit, ...] = ()
     differences: tuple[str, ...] = ()
     stream: str = ""
+    answers: str = ""
 
 
 def arms(study: Study) -> list[Arm]:
@@ -36,13 +39,34 @@ def arms(study: Study) -> list[Arm]:
     made = [Arm(BASELINE, "baseline", "", study.baseline, stream=study.name)]
     for change in study.changes:
         recipe = override(study.baseline, change.set, f"change '{change.name}': set")
-        found = [f"{path}: {old} -> {new}" for path, (old, new) in diff(study.baseline, recipe).items()]
-        found += [str(edit) for edit in change.edits]
-        made.append(Arm(change.name, "change", change.because, recipe, tuple(change.edits), tuple(found), study.name))
-    for control in study.controls:
+        made.append(_arm(study, change.name, "change", change.because, recipe, change.edits))
+    return made + [_control(study, control, made) for control in study.controls]
+
+
+def _control(study: Study, control: Control, made: Sequence[Arm]) -> Arm:
+    name, of = study.control_name(control), study.answered(control)
+    if not of:
         because = "the baseline again under other streams: no real difference to find"
-        made.append(Arm(control, "control", because, study.baseline, stream=f"{study.name}#{control}"))
-    return made
+        return Arm(name, "control", because, study.baseline, stream=f"{study.name}#{name}")
+    from ablab.study import controls  # wants torch, as no other design does
+
+    changed = next(arm for arm in made if arm.name == of)
+    recipe, edits = study.baseline, []
+    if control.kind == "placebo":
+        because = f"as many parameters as {of} at the same places, without its mechanism: {of} has to beat it"
+        edits = [controls.placebo(edit, name) for edit in changed.edits]
+    else:
+        because = f"as many FLOPs as {of}, by width alone: {of} has to beat it"
+        recipe = controls.widened(made[0], changed)
+    return replace(_arm(study, name, "control", because, recipe, edits), answers=of)
+
+
+def _arm(
+    study: Study, name: str, kind: Literal["change", "control"], because: str, recipe: Recipe, edits: Sequence[Edit]
+) -> Arm:
+    found = [f"{path}: {old} -> {new}" for path, (old, new) in diff(study.baseline, recipe).items()]
+    found += [str(edit) for edit in edits]
+    return Arm(name, kind, because, recipe, tuple(edits), tuple(found), study.name)
 
 
 def run_fingerprint(arm: Arm, seed: int, manifest: str, plugins: str, version: str) -> str:

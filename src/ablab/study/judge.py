@@ -93,7 +93,7 @@ def warnings(made: Sequence[Arm], records: Sequence[RunRecord]) -> list[str]:
 
 
 def _own_streams(made: Sequence[Arm], name: str) -> bool:
-    return any(arm.name == name and arm.kind == "control" for arm in made)
+    return any(arm.name == name and arm.stream != made[0].stream for arm in made)
 
 
 def _unequal(values: Mapping[Any, str], sentence: str) -> list[str]:

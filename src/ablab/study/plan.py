@@ -22,6 +22,7 @@ from ablab.engine.optim import groups, optimizer
 from ablab.engine.precision import choose
 from ablab.errors import ConfigError, UserError, suggest
 from ablab.measure import flops, latency, parameters
+from ablab.study import controls
 from ablab.study.build import Made, build
 from ablab.study.design import Arm, arms
 from ablab.study.spec import Study
@@ -102,10 +103,12 @@ def _build(made: Sequence[Arm], seed: int, events: Events) -> list[Built]:
         except UserError as error:
             if arm.kind == "baseline":
                 raise
-            broken.append(f"change '{arm.name}': {error}")
+            broken.append(f"{arm.kind} '{arm.name}': {error}")
         events.advance(done, {})
     if broken:
         raise UserError("\n".join(broken))
+    gained = {each.arm.name: parameters(each.model) - parameters(built[0].model) for each in built}
+    controls.assert_as_many_parameters(made, gained)
     return built
 
 

@@ -38,6 +38,7 @@ def run(
         raise ConfigError("a study starts its own processes: set train.devices, and run it without torchrun")
     parallel = jobs or at_a_time(study)
     with store.driving(folder):
+        registry.load_plugins([*map(Path, study.plugins), *plugins])  # a control may be made of a user's part
         made = arms(study)
         store.freeze(folder, study)
         planned = _plan(study, folder, plugins, parallel, display.row(""))

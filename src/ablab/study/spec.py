@@ -9,8 +9,9 @@ from pydantic import BeforeValidator, Field, SerializeAsAny, model_validator
 
 from ablab import registry
 from ablab.config import Config, load_yaml, override, parse
-from ablab.errors import ConfigError
+from ablab.errors import ConfigError, suggest
 from ablab.recipe import Change, Recipe
+from ablab.records import slug
 
 
 def _seeds(value: Any) -> Any:
@@ -45,6 +46,25 @@ class Judge(Config):
     noise: float | None = Field(default=None, gt=0)
 
 
+def _control(value: Any) -> Any:
+    if isinstance(value, str):
+        return {"kind": value}
+    if isinstance(value, dict) and len(value) == 1 and not {"kind", "of"} & set(value):
+        ((kind, of),) = value.items()
+        return {"kind": kind, "of": of}
+    return value
+
+
+class Control(Config):
+    """A control arm: `a/a` (the baseline again), or `{placebo: cbam}` and `{wider: cbam}`, which answer a change.
+
+    A change that stands alone need not be named: `placebo`, `wider`.
+    """
+
+    kind: Literal["a/a", "placebo", "wider"]
+    of: str | None = None
+
+
 class Study(Config):
     """A study, as asked. `seeds: 3` is short for `[0, 1, 2]`; `controls: [a/a]` asks for the baseline once more."""
 
@@ -52,7 +72,7 @@ class Study(Config):
     baseline: Annotated[SerializeAsAny[Recipe], BeforeValidator(_typed)]
     changes: tuple[Change, ...] = ()
     design: Literal["one-at-a-time"] = "one-at-a-time"
-    controls: tuple[Literal["a/a"], ...] = ()
+    controls: tuple[Annotated[Control, BeforeValidator(_control)], ...] = ()
     seeds: Seeds = (0, 1, 2)
     judge: Judge = Judge()
     plugins: tuple[str, ...] = ()
@@ -64,13 +84,37 @@ class Study(Config):
             raise ValueError("a study without changes compares nothing; add one under 'changes', or use `ablab train`")
         if not self.seeds:
             raise ValueError("seeds: at least one is needed; 5 or more for a verdict that is not a screening")
-        for kind, values in (("seed", self.seeds), ("change", [change.name for change in self.changes])):
+        arms = [change.name for change in self.changes] + [self.control_name(each) for each in self.controls]
+        for kind, values in (("seed", self.seeds), ("arm", [slug(arm) for arm in arms])):
             twice = [v for i, v in enumerate(values) if v in values[:i]]
             if twice:
                 raise ValueError(f"the {kind} '{twice[0]}' stands twice; each is wanted once")
         if any(change.name == "baseline" for change in self.changes):
             raise ValueError("a change may not be called 'baseline'")
         return self
+
+    def answered(self, control: Control) -> str:
+        """The name of the change that a control answers; empty for `a/a`. Raises ValueError where there is none."""
+        names = [change.name for change in self.changes]
+        if control.kind == "a/a":
+            if control.of is not None:
+                raise ValueError(f"controls: a/a is the baseline again and answers no change (got '{control.of}')")
+            return ""
+        if control.of is None and len(names) == 1:
+            return names[0]
+        if control.of not in names:
+            wrong = (
+                f"'{control.of}' is no change{suggest(control.of, names)}" if control.of else "which change is meant?"
+            )
+            raise ValueError(
+                f"controls: {control.kind}: {wrong}; write {{{control.kind}: NAME}}, NAME one of {', '.join(names)}"
+            )
+        return control.of
+
+    def control_name(self, control: Control) -> str:
+        """The name of a control's arm: `a/a`, `placebo/cbam`, `wider/cbam`."""
+        of = self.answered(control)
+        return f"{control.kind}/{of}" if of else control.kind
 
 
 def load(path: Path, changes: dict[str, Any] | None = None) -> Study:
