@@ -5,6 +5,7 @@ import torch
 from two_heads import ANCHOR, ANCHOR_FREE, SIZES
 
 from ablab import registry
+from ablab.errors import ConfigError
 from ablab.tasks.detection.losses.defaults import resolve
 from ablab.tasks.detection.recipe import LossRecipe
 
@@ -57,9 +58,23 @@ def test_every_part_fits_and_changes_its_own_share_alone(head, slot, field):
     for name in registry.names(slot):
         if name == getattr(resolve(LossRecipe(), head.name), field).part:
             continue
+        if name == "ce" and (head, field) != (ANCHOR, "classification"):
+            with pytest.raises(ConfigError, match=f"loss.{field}: 'ce' only tells classes apart"):
+                head.criterion(**{field: name})
+            continue
         loss, parts = head.criterion(**{field: name})(raw, *objects)
         assert torch.autograd.grad(loss, raw)[0].isfinite().all()
         assert [key for key in parts if parts[key] != base[key]] == [field]
+
+
+@pytest.mark.parametrize("name", registry.names("box_loss"))
+@pytest.mark.parametrize("value", [-110.0, 110.0])
+def test_every_box_loss_bears_saturated_maps(head, name, value):
+    raw = [torch.full((2, head.channels(), *size), value, requires_grad=True) for size in SIZES]
+    loss, _ = head.criterion(box=name)(raw, *head.truth())
+    loss.backward()
+    assert loss.isfinite()
+    assert all(y.grad.isfinite().all() for y in raw)
 
 
 @pytest.fixture

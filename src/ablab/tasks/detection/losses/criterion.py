@@ -83,10 +83,15 @@ def _of_anchors(
     idle = [f"loss.{name}" for name in fields if getattr(recipe, name) != LossRecipe.model_fields[name].default]
     if classes == 1 and idle:
         raise ConfigError(f"{' and '.join(idle)} would do nothing: with one class the anchor head has no class loss")
+    if recipe.label_smoothing and _over_classes(recipe.classification):
+        raise ConfigError(
+            f"loss.label_smoothing is of classes that each say yes or no; '{recipe.classification.part}' smooths by "
+            "its own argument: args: {smoothing: ...}"
+        )
     losses = AnchorLosses(
         assign=_make(recipe.assigner, "assigner"),
         box=_make(recipe.box, "box_loss"),
-        objectness=_make(recipe.objectness, "class_loss"),
+        objectness=_single(recipe.objectness, "objectness"),
         classification=_make(recipe.classification, "class_loss"),
         anchors=anchors,
         strides=strides,
@@ -104,7 +109,7 @@ def _of_bins(
         assign=_make(recipe.assigner, "assigner"),
         box=_make(recipe.box, "box_loss"),
         distribution=_make(recipe.distribution, "distribution_loss"),
-        classification=_make(recipe.classification, "class_loss"),
+        classification=_single(recipe.classification, "classification"),
         strides=strides,
         bins=bins,
         classes=classes,
@@ -115,6 +120,21 @@ def _of_bins(
 
 def _gains(recipe: LossRecipe, *names: str) -> dict[str, float]:
     return {name: getattr(recipe, f"{name}_gain") for name in names}
+
+
+def _over_classes(part: PartSpec) -> bool:
+    return bool(registry.get(part.part, "class_loss").traits.get("over_classes"))
+
+
+def _single(part: PartSpec | None, field: str) -> Any:
+    """A class loss for places that may hold nothing: each logit has to stand for itself."""
+    assert part  # `resolve` filled it in
+    if _over_classes(part):
+        raise ConfigError(
+            f"loss.{field}: '{part.part}' only tells classes apart, and here a place may hold no object; take one that "
+            "judges each logit alone, as 'bce' does"
+        )
+    return _make(part, "class_loss")
 
 
 def _make(part: PartSpec | None, slot: str) -> Any:
