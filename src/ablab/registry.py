@@ -40,6 +40,7 @@ SLOTS = {
     "class_loss": "ablab.tasks.detection.losses",
     "distribution_loss": "ablab.tasks.detection.losses",
     "assigner": "ablab.tasks.detection.assigners",
+    "augmentation": "ablab.tasks.detection.augment",
 }
 # What the host knows of a site and gives to a part that asks for it by name; every other slot's: channels.
 CONV_FACTS = ("in_channels", "out_channels", "kernel_size", "stride", "padding", "dilation", "groups", "bias")

@@ -10,6 +10,7 @@ from ablab.measure.seeding import forked
 from ablab.registry import Entry
 from ablab.surgery import (
     assigner_promises,
+    augmentation_promises,
     backbone_promises,
     conv_promises,
     loss_promises,
@@ -59,6 +60,13 @@ PROMISES: dict[str, tuple[Promise, ...]] = {
         assigner_promises.no_object_works,
         assigner_promises.indices_in_range,
         assigner_promises.order_does_not_matter,
+    ),
+    "augmentation": (
+        augmentation_promises.image_keeps_its_size_and_type,
+        augmentation_promises.boxes_stay_valid_and_in_the_image,
+        augmentation_promises.labels_stay_with_their_boxes,
+        augmentation_promises.input_is_left_as_it_is,
+        augmentation_promises.equal_generators_draw_alike,
     ),
     "sampler": (
         sampler_promises.indices_in_range,

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from ablab.errors import ContractError
 from ablab.measure.seeding import forked
-from ablab.surgery import assigner_promises, sampler_promises
+from ablab.surgery import assigner_promises, augmentation_promises, sampler_promises
 from ablab.surgery.backbone_promises import images
 from ablab.surgery.loss_promises import boxes, distances
 from ablab.surgery.specimen import CHANNELS, Specimen, draw
@@ -29,7 +29,7 @@ def every_argument_counts(part: Specimen) -> None:
 def _counts(part: Specimen, name: str, parameter: inspect.Parameter) -> None:
     base = part.args.get(name, parameter.default)
     declared = part.entry.traits.get("alternatives", {}).get(name, ())
-    values = [value for value in (*declared, *_others(base)) if value != base]
+    values = [value for value in (*declared, *others(base)) if value != base]
     if not values:
         raise ContractError(
             f"no other value than {base!r} is known for its argument '{name}'; register with "
@@ -54,7 +54,7 @@ def _counts(part: Specimen, name: str, parameter: inspect.Parameter) -> None:
     )
 
 
-def _others(value: Any) -> list[Any]:
+def others(value: Any) -> list[Any]:
     """Other values that an argument with such a default may take."""
     if isinstance(value, bool):
         return [not value]
@@ -69,6 +69,8 @@ def _evidence(part: Specimen, args: dict[str, Any]) -> list[Tensor]:
     """All that a part shows: its outputs in training and evaluation, the gradient, and the state after training."""
     if part.entry.slot == "assigner":
         return assigner_promises.evidence(Specimen(part.entry, part.args | args))
+    if part.entry.slot == "augmentation":
+        return augmentation_promises.evidence(Specimen(part.entry, part.args | args))
     module = part.build(**args)
     if part.entry.slot == "sampler":
         return [torch.from_numpy(sampler_promises.epoch(module))]
@@ -89,7 +91,7 @@ def _inputs(slot: str) -> tuple[Tensor, tuple[Tensor, ...]]:
     if slot == "box_loss":  # some pairs overlap, some do not
         return boxes(32), (boxes(32, salt=1),)
     if slot == "class_loss":
-        return 3 * draw(16, 5), (draw(16, 5, salt=1).sigmoid(),)
+        return 3 * draw(16, 5), (draw(16, 5, salt=1).clamp(0, 1),)  # half of them are 0, some are 1
     if slot == "distribution_loss":
         return draw(16, 4, 9), (distances(16, 9),)
     if slot == "backbone":

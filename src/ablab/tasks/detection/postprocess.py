@@ -10,6 +10,7 @@ from torchvision.ops import batched_nms
 
 from ablab.tasks.detection.boxes import Detections, area, clip
 from ablab.tasks.detection.recipe import PostprocessRecipe
+from ablab.tasks.detection.suppression import suppress
 
 CANDIDATES = 3000  # the best of an image that NMS looks at; its time grows with their square
 
@@ -25,8 +26,8 @@ class Found(NamedTuple):
 def postprocess(boxes: Tensor, scores: Tensor, settings: PostprocessRecipe) -> list[Found]:
     """What a head decoded, boxes (B, N, 4) in pixels and scores (B, N, C) in 0..1 -> one `Found` an image.
 
-    Each class of a box that scores above `settings.confidence` is a candidate; suppression acts within a class;
-    `settings.most` are kept.
+    Each class of a box that scores above `settings.confidence` is a candidate; suppression acts within a class, in the
+    way that `settings.nms` names (`suppression`); `settings.most` are kept.
     """
     return [_image(*image, settings) for image in zip(boxes, scores, strict=True)]
 
@@ -37,11 +38,14 @@ def _image(boxes: Tensor, scores: Tensor, settings: PostprocessRecipe) -> Found:
     score, best = scores[row, label].sort(descending=True, stable=True)
     best = best[:CANDIDATES]
     boxes, score, label = boxes[row[best]], score[:CANDIDATES], label[best]
-    kept = _suppress(boxes, score, label, settings)
-    return Found(boxes[kept], score[kept], label[kept])
+    if settings.nms == "hard":
+        kept = _hard(boxes, score, label, settings)
+        return Found(boxes[kept], score[kept], label[kept])
+    kept, final = suppress(boxes, score, label, settings)
+    return Found(boxes[kept], final, label[kept])
 
 
-def _suppress(boxes: Tensor, scores: Tensor, labels: Tensor, settings: PostprocessRecipe) -> Tensor:
+def _hard(boxes: Tensor, scores: Tensor, labels: Tensor, settings: PostprocessRecipe) -> Tensor:
     """The `settings.most` best that non-maximum suppression leaves.  (n, 4), (n,) falling, (n,) -> (k,) indices
 
     Nothing is suppressed by what scores less, so the best few hundred tell the same as all, as long as enough of them

@@ -83,7 +83,8 @@ class LossRecipe(Config):
 class AugmentRecipe(Config):
     """Probabilities and ranges; all draws are keyed by (study, seed, epoch, sample id).
 
-    The order is: mosaic or letterbox, mixup or cutmix, crop, affine, colour, RandAugment, blur, noise, flip, erase.
+    The order is: mosaic or letterbox, mixup or cutmix, crop, affine, colour, RandAugment, blur, noise, flip, erase,
+    then `extra` as listed: parts of the slot augmentation, yours among them, each with draws of its own.
     """
 
     mosaic: float = Field(default=0.5, ge=0, le=1, description="probability of a mosaic of four")
@@ -107,20 +108,37 @@ class AugmentRecipe(Config):
     multi_scale: float = Field(
         default=0.0, ge=0, lt=1, description="side of a batch, times 1 +- this, by whole strides"
     )
+    extra: list[Part] = Field(default_factory=list)
 
 
 class PostprocessRecipe(Config):
     """The one place for evaluation's settings (trap 17).
+
+    What a box does to those of its class that score less, by their overlap with it:
+
+        hard         drops those with an IoU above `iou`
+        diou         drops those whose IoU, less the share of the centres' distance, is above `iou` (Zheng et al. 2020)
+        soft         lowers their scores by exp(-IoU^2 / `sigma`) (Bodla et al. 2017, equation 3)
+        soft-linear  lowers the scores of those with an IoU above `iou` by 1 - IoU (equation 2)
 
     `rectangular` cuts whole strides of grey off, of which 64 pixels stay at either side: AP stays, and images of
     another aspect than the input take less time.
     """
 
     confidence: float = Field(default=0.001, ge=0, lt=1)
-    nms: Literal["hard"] = "hard"
+    nms: Literal["hard", "diou", "soft", "soft-linear"] = "hard"
     iou: float = Field(default=0.6, gt=0, le=1)
+    sigma: float = Field(default=0.5, gt=0)
     most: int = Field(default=100, ge=1, description="detections an image")
     rectangular: bool = False
+
+    @model_validator(mode="after")
+    def _used(self) -> PostprocessRecipe:
+        idle, field = ("iou", self.iou) if self.nms == "soft" else ("sigma", self.sigma)
+        default = type(self).model_fields[idle].default
+        if field != default:
+            raise ValueError(f"{idle} would do nothing: nms is '{self.nms}'; leave it at its default, {default}")
+        return self
 
 
 class DetectionRecipe(Recipe):

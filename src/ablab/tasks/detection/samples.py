@@ -10,6 +10,7 @@ import numpy as np
 
 from ablab.errors import DataError
 from ablab.streams import Key, stream
+from ablab.tasks.detection.augment.extra import Extra
 from ablab.tasks.detection.augment.letterbox import STRIDE, fit, fitting, letterbox, rectangle
 from ablab.tasks.detection.augment.pipeline import augment
 from ablab.tasks.detection.boxes import Annotation, Sample, Truth
@@ -26,7 +27,7 @@ class DetectionSamples:
     With `augment`, every draw comes from the stream ("augment", *key, epoch, image id, augmentation), and mosaics end
     after their share of `epochs`; without it, a sample is a plain letterbox, cut to whole strides where `rectangular`.
     `images` gives fitted pixels, from a cache. Crowds are no targets (a box around many is not one object), but stay
-    in `truth`.
+    in `truth`. Raises UnknownName or ConfigError for an extra augmentation that cannot be built.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class DetectionSamples:
         self.ids = tuple(annotation.id for annotation in annotations)
         self.image_size = image_size
         self.augment = augment
+        self.extra = Extra(augment.extra if augment else ())
         self.key = key
         self.images = images or partial(decode, size=image_size)
         self.mosaics = None if augment is None or epochs is None else round(augment.mosaic_epochs * epochs)
@@ -63,7 +65,7 @@ class DetectionSamples:
         if self.mosaics is not None and epoch >= self.mosaics:
             settings = settings.model_copy(update={"mosaic": 0.0})
         draws = partial(stream, "augment", *self.key, epoch, self.ids[index])
-        sample = augment(self._load, len(self), index, self.image_size, settings, draws)
+        sample = self.extra(augment(self._load, len(self), index, self.image_size, settings, draws), draws)
         if settings.multi_scale:
             factor = 1 + settings.multi_scale * draws("multi-scale").uniform(-1, 1)
             sample.batch_sides = _strides(self.image_size, factor)

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from painting import extent, painted, sample, scenes, seeds
 from torchvision.transforms.v2 import functional
 
-from ablab.tasks.detection.augment.randaugment import BENDS, COLOURS, OPERATIONS, operate, randaugment
+from ablab.tasks.detection.augment.randaugment import BENDS, COLOURS, OPERATIONS, RandAugment, operate
 
 # torchvision's own implementation on tensors, which shares no code with Pillow, at its magnitudes of 30.
 PEERS = {
@@ -66,7 +66,7 @@ def test_translation_hand_computed():
 @given(seeds, st.integers(0, 4), st.floats(0, 30))
 def test_equal_generators_equal_bytes_and_valid_boxes(seed, count, magnitude):
     scene = sample(photograph(), [[4, 5, 30, 25], [0, 0, 60, 40]], [0, 1])
-    one, two = (randaugment(scene, count, magnitude, np.random.default_rng(seed)) for _ in range(2))
+    one, two = (RandAugment(count, magnitude)(scene, np.random.default_rng(seed)) for _ in range(2))
     assert one.image.tobytes() == two.image.tobytes()
     assert one.image.shape == scene.image.shape
     assert one.image.dtype == np.uint8
@@ -78,7 +78,7 @@ def test_equal_generators_equal_bytes_and_valid_boxes(seed, count, magnitude):
 
 def test_no_operations_are_none():
     scene = sample(photograph(), [])
-    assert randaugment(scene, 0, 9, np.random.default_rng(0)) is scene
+    assert RandAugment(0, 9)(scene, np.random.default_rng(0)) is scene
 
 
 def test_every_operation_is_drawn():

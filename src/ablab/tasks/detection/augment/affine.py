@@ -2,25 +2,42 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 
+from ablab.registry import register
 from ablab.tasks.detection.augment.letterbox import GREY
+from ablab.tasks.detection.augment.limits import limit
 from ablab.tasks.detection.augment.visible import visible
 from ablab.tasks.detection.boxes import Sample
-from ablab.tasks.detection.recipe import AugmentRecipe
 
 
-def affine(sample: Sample, size: tuple[int, int], settings: AugmentRecipe, rng: np.random.Generator) -> Sample:
-    """Warp about the image's centre, which goes to the centre of `size` (H, W), the size that comes out."""
-    turn, zoom, shear_x, shear_y, *shift = rng.uniform(-1, 1, 6)
-    angle = np.radians(settings.degrees * turn)
-    rotation = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-    slant = np.tan(np.radians(settings.shear * np.array([shear_x, shear_y])))
-    linear = np.array([[1, slant[0]], [slant[1], 1]]) @ rotation * (1 + settings.scale * zoom)
-    return warp(sample, size, linear, settings.translate * np.array(shift))
+@register("augmentation", "affine")
+@dataclass(frozen=True)
+class Affine:
+    """Rotate and shear by +- degrees, shift by +- a share of the side, zoom by 1 +- a share, about the centre."""
+
+    degrees: float = 0.0
+    translate: float = 0.1
+    scale: float = 0.5
+    shear: float = 0.0
+
+    def __post_init__(self) -> None:
+        limit(self, degrees=180, translate=1, scale=1, shear=45)
+
+    def __call__(self, sample: Sample, rng: np.random.Generator) -> Sample:
+        return self.onto(sample, (sample.image.shape[0], sample.image.shape[1]), rng)
+
+    def onto(self, sample: Sample, size: tuple[int, int], rng: np.random.Generator) -> Sample:
+        """The same, onto a canvas of `size` (H, W), to whose centre the image's goes."""
+        turn, zoom, shear_x, shear_y, *shift = rng.uniform(-1, 1, 6)
+        angle = np.radians(self.degrees * turn)
+        rotation = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+        slant = np.tan(np.radians(self.shear * np.array([shear_x, shear_y])))
+        linear = np.array([[1, slant[0]], [slant[1], 1]]) @ rotation * (1 + self.scale * zoom)
+        return warp(sample, size, linear, self.translate * np.array(shift))
 
 
 def warp(sample: Sample, size: tuple[int, int], linear: np.ndarray, shift: np.ndarray) -> Sample:

@@ -6,18 +6,18 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ablab.tasks.detection.augment.affine import affine
-from ablab.tasks.detection.augment.blur import blur
-from ablab.tasks.detection.augment.crop import crop
+from ablab.tasks.detection.augment.affine import Affine
+from ablab.tasks.detection.augment.blur import Blur
+from ablab.tasks.detection.augment.crop import Crop
 from ablab.tasks.detection.augment.cutmix import cutmix
-from ablab.tasks.detection.augment.erase import erase
-from ablab.tasks.detection.augment.flip import flip
-from ablab.tasks.detection.augment.hsv import hsv
+from ablab.tasks.detection.augment.erase import Erase
+from ablab.tasks.detection.augment.flip import Flip
+from ablab.tasks.detection.augment.hsv import HSV
 from ablab.tasks.detection.augment.letterbox import letterbox
 from ablab.tasks.detection.augment.mixup import mixup
 from ablab.tasks.detection.augment.mosaic import mosaic
-from ablab.tasks.detection.augment.noise import noise
-from ablab.tasks.detection.augment.randaugment import randaugment
+from ablab.tasks.detection.augment.noise import Noise
+from ablab.tasks.detection.augment.randaugment import RandAugment
 from ablab.tasks.detection.boxes import Sample
 from ablab.tasks.detection.recipe import AugmentRecipe
 
@@ -26,7 +26,7 @@ Draws = Callable[[str], np.random.Generator]
 
 
 def augment(load: Load, count: int, index: int, size: tuple[int, int], settings: AugmentRecipe, draws: Draws) -> Sample:
-    """Sample `index` of the `count` that `load` knows, augmented to `size` (H, W).
+    """Sample `index` of the `count` that `load` knows, augmented to `size` (H, W), but for `settings.extra`.
 
     `draws` gives each augmentation a stream of its own by name, so that none moves the draws of another. Partners are
     drawn too: the result depends on nothing else.
@@ -40,17 +40,20 @@ def augment(load: Load, count: int, index: int, size: tuple[int, int], settings:
         other = (index + 1 + int(rng.integers(count - 1))) % count
         sample = mix(sample, _canvas(load, count, other, size, tiled, rng), rng)
     if settings.crop:
-        sample = crop(sample, settings.crop, draws("crop"))
-    sample = affine(sample, size, settings, draws("affine"))
-    sample = hsv(sample, settings, draws("hsv"))
+        sample = Crop(settings.crop)(sample, draws("crop"))
+    affine = Affine(settings.degrees, settings.translate, settings.scale, settings.shear)
+    sample = affine.onto(sample, size, draws("affine"))
+    sample = HSV(settings.hue, settings.saturation, settings.value)(sample, draws("hsv"))
     if settings.randaugment:
-        sample = randaugment(sample, settings.randaugment, settings.magnitude, draws("randaugment"))
+        sample = RandAugment(settings.randaugment, settings.magnitude)(sample, draws("randaugment"))
     if settings.blur:
-        sample = blur(sample, settings.blur, draws("blur"))
+        sample = Blur(settings.blur)(sample, draws("blur"))
     if settings.noise:
-        sample = noise(sample, settings.noise, draws("noise"))
-    sample = flip(sample, settings.flip, draws("flip"))
-    return erase(sample, settings.erase, draws("erase")) if settings.erase else sample
+        sample = Noise(settings.noise)(sample, draws("noise"))
+    sample = Flip(settings.flip)(sample, draws("flip"))
+    if settings.erase:
+        sample = Erase(settings.erase)(sample, draws("erase"))
+    return sample
 
 
 def _canvas(load: Load, count: int, index: int, size: tuple[int, int], tiled: bool, rng: np.random.Generator) -> Sample:

@@ -7,12 +7,15 @@ drawn sign. What bends an image goes through `affine.warp`, about its centre.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from math import inf
 
 import numpy as np
 from PIL import Image, ImageEnhance, ImageOps
 
+from ablab.registry import register
 from ablab.tasks.detection.augment.affine import warp
+from ablab.tasks.detection.augment.limits import limit
 from ablab.tasks.detection.boxes import Sample
 
 MOST = 30.0  # the largest magnitude
@@ -40,12 +43,22 @@ BENDS: dict[str, Callable[[float], tuple[list[list[float]], list[float]]]] = {  
 OPERATIONS = (*COLOURS, *BENDS)
 
 
-def randaugment(sample: Sample, count: int, magnitude: float, rng: np.random.Generator) -> Sample:
+@register("augmentation", "randaugment", paper="https://arxiv.org/abs/1909.13719")
+@dataclass(frozen=True)
+class RandAugment:
     """`count` operations one after another, each any of the fourteen, at a magnitude of 0 to 30."""
-    chosen, signs = rng.integers(len(OPERATIONS), size=count), rng.choice((-1, 1), size=count)
-    for index, sign in zip(chosen, signs, strict=True):
-        sample = operate(sample, OPERATIONS[index], float(sign) * magnitude / MOST)
-    return sample
+
+    count: int = 2
+    magnitude: float = 9.0
+
+    def __post_init__(self) -> None:
+        limit(self, count=inf, magnitude=MOST)
+
+    def __call__(self, sample: Sample, rng: np.random.Generator) -> Sample:
+        chosen, signs = rng.integers(len(OPERATIONS), size=self.count), rng.choice((-1, 1), size=self.count)
+        for index, sign in zip(chosen, signs, strict=True):
+            sample = operate(sample, OPERATIONS[index], float(sign) * self.magnitude / MOST)
+        return sample
 
 
 def operate(sample: Sample, name: str, strength: float) -> Sample:
