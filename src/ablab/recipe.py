@@ -98,6 +98,29 @@ class EMARecipe(Config):
     tau: float = Field(default=2000.0, gt=0, description="steps")
 
 
+class SWARecipe(Config):
+    """Stochastic weight averaging (Izmailov et al. 2018): the mean of the networks at the end of the last epochs.
+
+    In the last `share` of the epochs the rate is `rate` times the peak, whatever the schedule says; with `cycle`, it
+    falls from there to `final` times the peak in every so many epochs, and the mean is of the cycles' ends.
+    """
+
+    share: float = Field(default=0.25, gt=0, lt=1, description="of the epochs, rounded")
+    rate: float = Field(default=0.5, gt=0, le=1, description="of the peak")
+    cycle: int | None = Field(default=None, ge=1, description="epochs; null: the rate is constant")
+    final: float = Field(default=0.01, gt=0, le=1, description="of the peak, where a cycle ends")
+
+    @model_validator(mode="after")
+    def _used(self) -> SWARecipe:
+        if self.cycle is None and self.final != type(self).model_fields["final"].default:
+            raise ValueError("swa.final is where a cycle ends, and there is no swa.cycle: give one, or leave final out")
+        if self.cycle is not None and self.final >= self.rate:
+            raise ValueError(
+                f"a cycle falls from swa.rate {self.rate:g} to swa.final {self.final:g}: final must be less"
+            )
+        return self
+
+
 class EarlyStoppingRecipe(Config):
     """Stop once `patience` validations in a row were not better than the best by more than `least`."""
 
@@ -137,7 +160,8 @@ class TrainRecipe(Config):
     unfreeze: dict[Annotated[int, Field(ge=2)], list[str]] = Field(default_factory=dict)
     early_stopping: EarlyStoppingRecipe | None = None
     ema: EMARecipe | None = EMARecipe()
-    checkpoint: Literal["last_ema", "last", "best_ema"] = "last_ema"
+    swa: SWARecipe | None = None
+    checkpoint: Literal["last_ema", "last", "best_ema", "swa"] = "last_ema"
     validate_every: int = Field(default=0, ge=0, description="epochs between validations; 0: at the end only")
 
     @model_validator(mode="after")
@@ -154,6 +178,29 @@ class TrainRecipe(Config):
         if late:
             raise ValueError(f"unfreeze names epoch {late[0]}, which would do nothing: there are {self.epochs}")
         return self
+
+    @model_validator(mode="after")
+    def _average(self) -> TrainRecipe:
+        if (self.checkpoint == "swa") != (self.swa is not None):
+            raise ValueError("checkpoint 'swa' and the section swa want each other: set both, or neither")
+        if self.swa is None:
+            return self
+        if self.ema is not None:
+            raise ValueError("checkpoint 'swa' makes no use of ema: set ema to null")
+        if self.early_stopping is not None:
+            raise ValueError("early_stopping would end the training before swa is done: leave one of them out")
+        epochs, cycle = self.swa_epochs, self.swa.cycle or 1
+        if epochs % cycle or epochs < 2 * cycle:
+            raise ValueError(
+                f"swa wants two or more whole cycles of {cycle} epochs, and its share of {self.epochs} epochs is "
+                f"{epochs}: choose another swa.share, swa.cycle or epochs"
+            )
+        return self
+
+    @property
+    def swa_epochs(self) -> int:
+        """How many of the last epochs stochastic weight averaging takes; 0 without it."""
+        return round(self.swa.share * self.epochs) if self.swa else 0
 
 
 class StartRecipe(Config):

@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 import pytest
+import teamwork
 import torch
 from safetensors.torch import load, save
 from tiny import Tiny, fresh, recipe
@@ -14,10 +15,12 @@ from torch import nn
 
 from ablab import registry
 from ablab.config import override
+from ablab.engine.events import Silent
 from ablab.engine.fit import Fitted, fit
 from ablab.engine.optim import check, optimizer, restore, searches, state
 from ablab.errors import ConfigError, UnknownName
 from ablab.recipe import OptimizerRecipe, TrainRecipe
+from ablab.study.executors.ranks import together
 
 NAMES = registry.names("optimizer")
 KEY = ("study", 0)
@@ -206,3 +209,13 @@ def test_lbfgs_refuses_what_would_not_be_lbfgs(settings: dict[str, Any], words: 
     with pytest.raises(ConfigError, match=words):
         train(LBFGS, **settings)
     check(optimizer(network(), OptimizerRecipe()), TrainRecipe())
+
+
+def test_two_processes_search_as_one_does() -> None:
+    """They decide by the loss over both shares, so neither waits for an evaluation that the other leaves out."""
+    options = {"clip_norm": None, "batch": 36, "epochs": 3}
+    alone = teamwork.train(teamwork.asked(1, {"optimizer": LBFGS}, **options), "plain", None, Silent())
+    given = teamwork.asked(2, {"optimizer": LBFGS}, **options)
+    team = together(teamwork.train, (given, "plain", None), given.train, Silent())
+    assert team["losses"] == pytest.approx(alone["losses"], rel=1e-3)
+    assert team["losses"][-1] < 0.9 * team["losses"][0]

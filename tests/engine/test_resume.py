@@ -28,6 +28,15 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         | {"checkpoint": "last"},
         {"optimizer": {"name": "sgd", "lr": 0.1, "rates": {"0.*": 0.5}}, "schedule": {"name": "one-cycle"}},
     ),
+    "weight averaging, lamb": (
+        {"epochs": 8, "freeze": ["0.*", "1.*"], "unfreeze": {2: ["*"]}, "validate_every": 3, "ema": None}
+        | {"checkpoint": "swa", "swa": {"share": 0.75, "cycle": 2}},
+        {"optimizer": {"name": "lamb", "lr": 0.02}},
+    ),
+    "lbfgs": (
+        {"epochs": 8, "accumulate": 3, "clip_norm": None, "ema": None, "checkpoint": "last"},
+        {"optimizer": {"name": "lbfgs", "lr": 0.5, "weight_decay": 0, "args": {"max_iter": 3}}},
+    ),
 }
 KILLS = 5
 

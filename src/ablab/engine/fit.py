@@ -24,7 +24,7 @@ from ablab.engine.distributed import ALONE, Team
 from ablab.engine.evaluate import evaluate, score
 from ablab.engine.events import Events, Silent, working
 from ablab.engine.ledger import Row, write_curves
-from ablab.engine.loading import joined, load
+from ablab.engine.loading import in_order, joined, load
 from ablab.engine.memory import explained
 from ablab.engine.snapshot import Snapshots
 from ablab.engine.training import Training
@@ -123,6 +123,8 @@ class _Loop:
                 self.events.advance(training.done, {})  # so that the time left is reckoned from here
             while not training.over:
                 self.epoch(stream)
+        if train.swa and training.team.leads:
+            self.refresh()
         seconds = sum(row["seconds"] for row in training.curves)
         images = training.epochs * sum(training.sampler.sizes)
         if self.folder:
@@ -159,11 +161,32 @@ class _Loop:
 
     def scores(self) -> dict[str, float]:
         training = self.training
-        model = training.ema.model if training.ema else training.model
+        if training.swa and training.swa.count:
+            self.refresh()
         items = evaluate(
-            training.task, model, self.splits.validation, training.recipe, events=self.events, name="validate"
+            training.task,
+            training.watched(),
+            self.splits.validation,
+            training.recipe,
+            events=self.events,
+            name="validate",
         )
         return score(training.task, items)
+
+    def refresh(self) -> None:
+        """Bring the training images, as they are, through the averaged network, for its norms' statistics."""
+        training, plain, train = self.training, self.splits.plain, self.training.recipe.train
+        batches = in_order(len(plain), train.batch, plain.shapes)
+        batches = [batch for batch in batches if len(batch) > 1] or batches  # batch norm may not bear a single sample
+        pin = training.precision.cuda
+        stream = load(plain, batches, training.task.collate, workers=train.workers, pin=pin)
+        with closing(stream), working(self.events, "average", len(batches)):
+            training.refresh(self.counted(stream))
+
+    def counted(self, stream: Iterator[Batch]) -> Iterator[Batch]:
+        for done, batch in enumerate(stream, start=1):
+            yield batch
+            self.events.advance(done, {})
 
     def resume(self) -> None:
         """Go on from the last snapshot, where there is one that fits."""

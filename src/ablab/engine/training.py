@@ -6,13 +6,14 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from ablab.contracts import Batch, Splits, Step, Task
-from ablab.engine import checkpoint, optim
+from ablab.engine import checkpoint, optim, swa
 from ablab.engine.best import Best, quality
 from ablab.engine.distributed import ALONE, Team
 from ablab.engine.ema import EMA
@@ -63,8 +64,10 @@ class Training:
         self.precision = choose(train)
         self.model = self.precision.place(model)
         self.sampler = KeyedSampler(len(splits.train), key, train.batch, train.epochs, splits.sampling)
-        sizes, count = self.sampler.sizes, train.accumulate
-        self.groups = [sizes[at : at + count] for at in range(0, len(sizes), count)]  # batch sizes of an epoch's steps
+        sizes, several = self.sampler.sizes, train.accumulate
+        self.groups = [
+            sizes[at : at + several] for at in range(0, len(sizes), several)
+        ]  # batch sizes of an epoch's steps
         self.steps = train.epochs * len(self.groups)
         self.optimizer = optim.optimizer(self.model, recipe.optimizer)  # holds what is frozen too, see Freezing
         optim.check(self.optimizer, train)
@@ -73,6 +76,7 @@ class Training:
         self.freezing = Freezing(self.model, train.freeze, train.unfreeze)
         self.forward = Forward(task, self.model, team, train.compile, len(team.share(range(train.batch))))
         self.ema = EMA(self.model, train.ema.decay, train.ema.tau) if train.ema else None
+        self.swa = swa.SWA(self.model, train) if train.swa else None
         self.ledger = Ledger(len(self.groups), CUDA_READ_EVERY if self.precision.cuda else 1, self.scaler.is_enabled())
         self.hash = BatchHash()
         self.best = Best() if train.checkpoint == "best_ema" else None
@@ -115,10 +119,15 @@ class Training:
         seconds, self.spent = time.perf_counter() - self._clock, 0.0
         times = {"seconds": seconds, "images_per_second": images / seconds}
         self.curves.append({"epoch": number, "lr": self.rate, **means, **times})
+        if self.swa:
+            self.swa.update(number)
 
     def step(self, stream: Iterator[Batch], sizes: Sequence[int]) -> None:
         """One optimizer step on the mean gradient over the samples of the next `len(sizes)` batches."""
-        self.rate = self.recipe.optimizer.lr * factor(self.done, self.steps, self.recipe.schedule)
+        share = swa.factor(self.done, len(self.groups), self.recipe.train)
+        if share is None:
+            share = factor(self.done, self.steps, self.recipe.schedule)
+        self.rate = self.recipe.optimizer.lr * share
         optim.set_rate(self.optimizer, self.rate)
         batches = self.batches(stream, sizes)
         if self.searches:
@@ -186,10 +195,33 @@ class Training:
         if self.stopping and self.epochs < self.recipe.train.epochs:
             self.stopping.watch(self.epochs, quality(scores, self.metric, self.direction, "train.early_stopping"))
 
+    def watched(self) -> nn.Module:
+        """The network to validate: the average, where there is one."""
+        if self.swa and self.swa.count:
+            return self.swa.average.module
+        return self.ema.model if self.ema else self.model
+
+    def refresh(self, batches: Iterable[Batch]) -> None:
+        """Give the averaged network's norms the statistics of `batches`; what it draws depends on the key alone."""
+        if self.swa is None or not self.swa.count:
+            return
+        self.freezing.enter(self.epochs)  # after a restore at the very end no epoch did it
+        self.freezing.train()
+        numbers = count()
+
+        def step(network: nn.Module, batch: Batch) -> None:
+            reseed("swa", *self.key, next(numbers))
+            with self.precision.autocast():
+                self.task.step(network, self.precision.to_device(batch))
+
+        self.swa.refresh(batches, step)
+
     def chosen(self) -> nn.Module:
         """The network with the weights that the checkpoint rule names, buffers included, in eval mode."""
         if self.best:
             self.model.load_state_dict(self.best.weights)
+        elif self.swa:
+            self.model.load_state_dict(self.swa.average.module.state_dict())
         elif self.ema and self.recipe.train.checkpoint == "last_ema":
             self.model.load_state_dict(self.ema.model.state_dict())
         self.freezing.end()
@@ -225,6 +257,8 @@ class Training:
         if self.ema:
             tensors |= _prefixed("ema", self.ema.model.state_dict())
             plain["ema"] = self.ema.step
+        if self.swa:
+            tensors |= _prefixed("swa", self.swa.average.state_dict())
         if self.best:
             tensors |= _prefixed("best", self.best.weights)
             plain["best"] = self.best.state()
@@ -237,11 +271,15 @@ class Training:
         checkpoint.check(self.model, _part("model", tensors), "the snapshot")
         if self.ema:
             checkpoint.check(self.ema.model, _part("ema", tensors), "the snapshot's average")
+        if self.swa:
+            checkpoint.check(self.swa.average, _part("swa", tensors), "the snapshot's mean")
         optim.restore(self.optimizer, self.model, _part("optimizer", tensors), plain["optimizer"])
         self.model.load_state_dict(_part("model", tensors))
         if self.ema:
             self.ema.model.load_state_dict(_part("ema", tensors))
             self.ema.step = plain["ema"]
+        if self.swa:
+            self.swa.average.load_state_dict(_part("swa", tensors))
         if self.best:
             device = self.precision.device
             weights = {name: value.to(device, copy=True) for name, value in _part("best", tensors).items()}
