@@ -13,8 +13,10 @@ from ablab.surgery import (
     augmentation_promises,
     backbone_promises,
     conv_promises,
+    dropout_promises,
     loss_promises,
     map_promises,
+    norm_promises,
     sampler_promises,
     upsample_promises,
 )
@@ -38,6 +40,22 @@ PROMISES: dict[str, tuple[Promise, ...]] = {
         map_promises.dtype_kept,
     ),
     "upsample": (upsample_promises.twice_as_fine, *_MAPS[1:], map_promises.dtype_kept),
+    "norm": (
+        norm_promises.shape_kept_or_refused,
+        norm_promises.finite_on_a_flat_map,
+        *_MAPS[1:],
+        map_promises.dtype_kept,
+        map_promises.finite_far_out,
+        map_promises.gradient_is_right,
+    ),
+    "dropout": (
+        map_promises.shape_kept,
+        map_promises.gradient_reaches_every_parameter,
+        dropout_promises.identity_in_evaluation,
+        dropout_promises.mean_kept,
+        dropout_promises.equal_seeds_draw_alike,
+        dropout_promises.dtype_kept_in_training,
+    ),
     "backbone": (
         backbone_promises.declared_channels_and_strides_are_measured,
         backbone_promises.gradient_reaches_every_parameter,
