@@ -75,8 +75,13 @@ def parse_yaml(text: str, where: str) -> dict[str, Any]:
     """Parse YAML text that holds a mapping; `where` names it in errors."""
     try:
         value = yaml.load(text, _Loader)  # noqa: S506 - a subclass of SafeLoader
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        place = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        said = " ".join(filter(None, (error.context, error.problem)))
+        raise ConfigError(f"{where}{place}: this is not valid YAML: {said}") from None
     except yaml.YAMLError as error:
-        raise ConfigError(f"{where} is not valid YAML: {error}") from None
+        raise ConfigError(f"{where}: this is not valid YAML: {error}") from None
     except ConfigError as error:
         raise ConfigError(f"{where}: {error}") from None
     if not isinstance(value, dict):

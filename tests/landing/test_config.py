@@ -87,6 +87,13 @@ def test_a_fingerprint_is_sixteen_digits_of_sha256() -> None:
     assert fingerprint({"a": "x", "b": [1, 2.5]}) == fingerprint(value)
 
 
+def test_yaml_that_is_broken_names_the_place() -> None:
+    with pytest.raises(
+        ConfigError, match=r"^study\.yaml, line 3, column 1: this is not valid YAML: .*expected ',' or '\]'"
+    ):
+        parse_yaml("name: x\nseeds: [1\n", "study.yaml")
+
+
 def test_yaml_reads_exponents_and_refuses_a_key_twice() -> None:
     assert parse_yaml("lr: 1e-3", "here") == {"lr": 0.001}
     with pytest.raises(ConfigError, match="line 2: the key 'a' is written twice"):

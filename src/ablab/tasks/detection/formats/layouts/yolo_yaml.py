@@ -101,7 +101,7 @@ def _load(file: Path) -> dict[Any, Any]:
         return parse_yaml("\n".join(read_lines(file, "YAML with train, val and names")), str(file))
     except (ConfigError, ValueError, TypeError, RecursionError, OSError) as error:
         raise DataError(
-            str(error) if isinstance(error, ConfigError) else f"{file} is not valid YAML: {error}"
+            str(error) if isinstance(error, ConfigError) else f"{file}: this is not valid YAML: {error}"
         ) from None
 
 
