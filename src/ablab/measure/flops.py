@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import torch
@@ -18,10 +18,17 @@ def flops(model: nn.Module, example: Example) -> int:
 
     Follows torch's counter: 2 x multiply-adds; element-wise work, norms and pools are not counted.
     """
-    counter = FlopCounterMode(display=False)
-    with still(model), torch.no_grad(), _countable_attention(), counter:
+    with still(model), torch.no_grad(), counted() as count:
         forward(model, example)
-    return int(counter.get_total_flops())
+    return count()
+
+
+@contextmanager
+def counted() -> Iterator[Callable[[], int]]:
+    """Count what runs inside; the value is called afterwards for the FLOPs."""
+    counter = FlopCounterMode(display=False)
+    with _countable_attention(), counter:
+        yield lambda: int(counter.get_total_flops())
 
 
 @contextmanager

@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping, Sequence
-from itertools import chain, count
+from itertools import chain
+from math import prod
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from ablab.errors import SurgeryError
-from ablab.measure.flops import flops
+from ablab.measure.flops import counted
 from ablab.measure.forward import Example
 from ablab.measure.parameters import parameters
 from ablab.recipe import Edit
 from ablab.records import EditReport, SiteReport
 from ablab.streams import Key
 from ablab.surgery.audit import FunctionalCall
-from ablab.surgery.graft import HOST, CountFromZero, Joint, PerCall, put
+from ablab.surgery.bare import bare_copy
+from ablab.surgery.branch import branch_ends
+from ablab.surgery.given import every_given_argument_counts
+from ablab.surgery.host import meant
+from ablab.surgery.operate import Implant, operate
 from ablab.surgery.probe import Probe, probe
-from ablab.surgery.select import inside, named, nothing, part_class, place, select
+from ablab.surgery.select import inside, named, nothing, part_class, select
 from ablab.surgery.sites import Site, find_sites
-from ablab.surgery.structure import Shape, first_shape, outline
-from ablab.surgery.trial import build, feed, try_alone
+from ablab.surgery.structure import outline
+from ablab.surgery.trial import try_among_others
 
 
 def apply(
@@ -32,134 +37,79 @@ def apply(
 
     `example` is what the network takes: a tensor, a tuple of arguments or a mapping of named ones. New parts are drawn
     from ("init", *key, site name), so `key` is (study, seed). The model itself, its modes and buffers, and torch's
-    generators stand as they stood. Raises SurgeryError for an edit that cannot be applied; UnknownName and ConfigError
-    for a part or an argument that does not exist.
+    generators stand as they stood. A network that `torch.compile` or `nn.DataParallel` stands around is operated on
+    inside, under its own names, and comes back compiled or parallel likewise. Raises SurgeryError for an edit that
+    cannot be applied; UnknownName and ConfigError for a part or an argument that does not exist.
     """
-    memo: dict[int, Any] = {}
-    patient = copy.deepcopy(model, memo)
-    healthy = probe(patient, example).output
+    patient, memo, dressed = bare_copy(model)
     sites: list[SiteReport] = []
     unreached: dict[str, None] = {}
-    for edit in edits:
-        done, missed = _operate(patient, edit, example, key, healthy)
-        sites += done
+    # The network runs once before the first edit and once after each: that run is also what the next edit looks at.
+    selected = _selected(patient, edits[0], example) if edits else []
+    seen, before = _look(patient, example, selected)
+    healthy, after = seen.output, before
+    for number, edit in enumerate(edits):
+        following = edits[number + 1] if number + 1 < len(edits) else None
+        implants, missed = _operate(patient, edit, selected, seen, key)
+        sites += [implant.report for implant in implants]
         unreached |= dict.fromkeys(map(str, missed))
+        selected = _selected(patient, following, example) if following else []
+        try:
+            seen, after = _look(patient, example, selected)
+        except SurgeryError as error:
+            raise SurgeryError(f"{edit}: with the edit done, {error}") from error
+        _assert_alive(edit, implants, healthy, seen)
     _assert_untouched(model, memo, patient)
-    return patient, EditReport(
+    return dressed(patient), EditReport(
         sites=tuple(sites),
         parameters=parameters(patient) - parameters(model),
-        flops=flops(patient, example) - flops(model, example) if edits else 0,
+        flops=after - before,
         unreached=tuple(unreached),
     )
 
 
-def _operate(
-    patient: nn.Module, edit: Edit, example: Example, key: Key, healthy: Any
-) -> tuple[list[SiteReport], list[FunctionalCall]]:
-    """Do one edit on the patient itself; returns the sites, and the functional calls that it would have meant too."""
-    selected = select(patient, edit)
+def _selected(patient: nn.Module, edit: Edit, example: Example) -> list[str]:
+    """The names of the modules that the edit works on, of whatever the edits before it made."""
+    names = select(patient, edit)
+    return branch_ends(patient, edit, names, example) if edit.branch else names
+
+
+def _look(patient: nn.Module, example: Example, selected: Sequence[str]) -> tuple[Probe, int]:
+    """Probe the patient, with all that goes through the selected modules; also its FLOPs."""
     modules = named(patient)
-    seen = probe(patient, example, watch=[modules[name] for name in selected])
+    with counted() as flops:
+        seen = probe(patient, example, watch=[modules[name] for name in selected])
+    return seen, flops()
+
+
+def _operate(
+    patient: nn.Module, edit: Edit, selected: Sequence[str], seen: Probe, key: Key
+) -> tuple[list[Implant], list[FunctionalCall]]:
+    """Do one edit on the patient itself; returns what went in, and functional calls that it would have meant too."""
+    entry = meant(edit) if edit.part else None
     if not selected:
         raise nothing(patient, edit, seen.functional)
     sites = find_sites(patient, selected, seen.calls)
     _assert_expected(edit, sites)
-    done = [pair for site in sites for pair in _operate_site(patient, edit, site, key)]
-    try:
-        after = probe(patient, example)
-    except SurgeryError as error:
-        raise SurgeryError(f"{edit}: with the edit done, {error}") from error
-    idle = [report.name for report, module in done if id(module) not in after.calls]
-    if idle:
-        raise SurgeryError(f"{edit}: what now stands at {idle[0]} is never called; the network reaches it another way")
-    _assert_same_structure(edit, healthy, after.output)
-    return [report for report, _ in done], _missed(edit, seen, selected)
-
-
-def _operate_site(patient: nn.Module, edit: Edit, site: Site, key: Key) -> list[tuple[SiteReport, nn.Module]]:
-    """Put new modules at a site; returns each with its report."""
-    if edit.op == "remove":
-        return _remove(patient, edit, site)
-    label = _label(str(edit.part), site.old)
-    done, parts = [], []
-    for host, use in zip(site.names, site.uses, strict=True):
-        name = f"{host}.{label}" if edit.op == "insert" else host
-        feeds = [feed(edit, host, call) for call in use]
-        part = build(edit, name, feeds, key)
-        try_alone(part, str(edit.part), name, feeds)
-        part.train(site.old.training)
-        parts.append(part)
-        done.append((_report(edit, site, name, part, feeds[0].shape, first_shape(feeds[0].expected)), part))
-    _assert_own(edit, patient, parts)
-    if edit.op == "insert":
-        hosts = [site.old] if len(parts) == 1 else [copy.deepcopy(site.old) for _ in parts]
-        parts = [Joint.of(host, p, label, bool(edit.before)) for host, p in zip(hosts, parts, strict=True)]
-    _graft(patient, site, parts)
-    return done
-
-
-def _graft(patient: nn.Module, site: Site, parts: list[nn.Module]) -> None:
-    """Let the site's places hold its part, or its parts one a call."""
-    if len(parts) == 1:
-        new = parts[0]
-    else:
-        new = PerCall(parts)
-        new.training = site.old.training
-        owner = patient if site.owner is None else site.owner
-        owner.register_forward_pre_hook(CountFromZero(_path(patient, owner, site.places)))
-    for name in site.places:
-        put(patient, name, new)
-
-
-def _path(patient: nn.Module, owner: nn.Module, places: Sequence[str]) -> str:
-    """The name that the owner itself has for one of the places."""
-    heads = [f"{name}." for name, module in named(patient).items() if module is owner] or [""]
-    return next(place.removeprefix(head) for head in heads for place in places if place.startswith(head))
-
-
-def _remove(patient: nn.Module, edit: Edit, site: Site) -> list[tuple[SiteReport, nn.Module]]:
-    """Put an identity at a site, which must give what it takes."""
-    new = nn.Identity()
-    done: list[tuple[SiteReport, nn.Module]] = []
-    for name, use in zip(site.names, site.uses, strict=True):
-        for call in use:
-            if call.input_shape != call.output_shape:
-                raise SurgeryError(
-                    f"{edit}: {name} ({type(site.old).__name__}) turns {call.input_shape} into {call.output_shape}; "
-                    f"without it the shapes would not fit; replace it instead"
-                )
-        done.append((_report(edit, site, name, new, use[0].input_shape, use[0].output_shape), new))
-    new.training = site.old.training
-    for name in site.places:
-        put(patient, name, new)
-    return done
-
-
-def _report(edit: Edit, site: Site, name: str, new: nn.Module, input_shape: Shape, output_shape: Shape) -> SiteReport:
-    lost = 0 if edit.op == "insert" else parameters(site.old)
-    return SiteReport(
-        name=name,
-        op=edit.op,
-        old=type(site.old).__name__,
-        new=str(edit.part or type(new).__name__),
-        input_shape=input_shape,
-        output_shape=output_shape,
-        parameters=parameters(new) - lost,
-    )
-
-
-def _label(part: str, host: nn.Module) -> str:
-    """A name for a part beside its host: `cbam`, or `cbam_2` where there is one already."""
-    name = part.rpartition(":" if ":" in part else "/")[2].replace(".", "_").lower()
-    taken = [child for child, _ in host.named_children()] if isinstance(host, Joint) else [HOST]
-    return next(n for n in chain([name], (f"{name}_{i}" for i in count(2))) if n not in taken)
-
-
-def _assert_own(edit: Edit, patient: nn.Module, parts: Sequence[nn.Module]) -> None:
-    """A part made for a site may share nothing with the network or with another site's (trap 4)."""
     taken = {id(x) for x in chain(patient.modules(), patient.parameters())}
-    for part in parts:
-        mine = {id(x) for x in chain(part.modules(), part.parameters())}
+    done: list[Implant] = []
+    for site in sites:
+        done += operate(patient, edit, entry, site, key)
+    if entry is not None:
+        _assert_own(edit, done, taken)
+        least = min(done, key=lambda implant: prod(implant.feeds[0].shape))
+        try_among_others(least.part, f"{least.report.name}: {edit.part}", least.feeds[0], least.old)
+        every_given_argument_counts(edit, entry, done, key)
+    return done, _missed(edit, seen, selected)
+
+
+def _assert_own(edit: Edit, done: Sequence[Implant], taken: set[int]) -> None:
+    """A part made for a site may share nothing with the network, but the module that it wraps, nor with another site's
+    (trap 4). `taken` holds what was in the network before."""
+    for implant in done:
+        given = [implant.old] if implant.old is not None and edit.op == "wrap" else []
+        theirs = {id(x) for module in given for x in chain(module.modules(), module.parameters())}
+        mine = {id(x) for x in chain(implant.part.modules(), implant.part.parameters())} - theirs
         if mine & taken:
             raise SurgeryError(
                 f"{edit}: '{edit.part}' gives the same module or parameter to several sites; its factory must build a "
@@ -182,15 +132,19 @@ def _missed(edit: Edit, seen: Probe, selected: Sequence[str]) -> list[Functional
     """Functional calls of the kind that the edit takes away, but those that went with a selected module."""
     if edit.op == "insert":
         return []
-    kind = part_class(place(edit))
-    word = (kind.__name__ if kind else place(edit)).lower()
+    kind = part_class(edit.place)
+    word = (kind.__name__ if kind else edit.place).lower()
     scope = edit.within or "**"
     calls = [call for call in seen.functional if call.kind == word and inside(call.where, scope)]
-    return [call for call in calls if not any(inside(call.where, name) for name in selected)]
+    return [call for call in calls if not any(inside(call.where, name) for name in (*selected, *edit.but))]
 
 
-def _assert_same_structure(edit: Edit, healthy: Any, output: Any) -> None:
-    before, after = outline(healthy, skip=1), outline(output, skip=1)
+def _assert_alive(edit: Edit, implants: Sequence[Implant], healthy: Any, seen: Probe) -> None:
+    """What went in is called, and the network gives what it gave, in nested shapes."""
+    idle = [implant.report.name for implant in implants if id(implant.part) not in seen.calls]
+    if idle:
+        raise SurgeryError(f"{edit}: what now stands at {idle[0]} is never called; the network reaches it another way")
+    before, after = outline(healthy, skip=1), outline(seen.output, skip=1)
     if before != after:
         raise SurgeryError(f"{edit}: the network gave {before} and now gives {after}; an edit must keep that")
 
@@ -207,4 +161,4 @@ def _assert_untouched(model: nn.Module, memo: Mapping[int, Any], patient: nn.Mod
 def _same(left: Tensor, right: Tensor) -> bool:
     if left.shape != right.shape or left.dtype != right.dtype:
         return False
-    return bool(((left == right) | (left.isnan() & right.isnan())).all())
+    return torch.equal(left, right) or bool(((left == right) | (left.isnan() & right.isnan())).all())

@@ -19,6 +19,7 @@ from ablab.surgery import (
     norm_promises,
     sampler_promises,
     upsample_promises,
+    wrapper_promises,
 )
 from ablab.surgery.liveness import every_argument_counts
 from ablab.surgery.specimen import Specimen, specimen
@@ -55,6 +56,12 @@ PROMISES: dict[str, tuple[Promise, ...]] = {
         dropout_promises.mean_kept,
         dropout_promises.equal_seeds_draw_alike,
         dropout_promises.dtype_kept_in_training,
+    ),
+    "wrapper": (
+        wrapper_promises.inner_is_called,
+        wrapper_promises.inner_keeps_its_arguments,
+        *_MAPS,
+        map_promises.dtype_kept,
     ),
     "backbone": (
         backbone_promises.declared_channels_and_strides_are_measured,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ablab.errors import ContractError
 from ablab.measure.seeding import forked
@@ -40,9 +40,17 @@ class Specimen:
         """Make one at a site of FACTS; `args` are other facts, or arguments. Equal ones give equal weights."""
         own = self.entry.arguments
         facts = FACTS | {name: args.pop(name) for name in list(args) if name in FACTS and name not in own}
+        if "inner" in self.entry.host.values():
+            facts["inner"] = inner(facts["channels"])
         given = {name: facts[fact] for name, fact in self.entry.host.items() if fact in facts} | self.args | args
         with forked("specimen", self.entry.slot, self.entry.name):
             return self.entry.build(**given)
+
+
+def inner(channels: int) -> nn.Module:
+    """What the contract gives to a wrapper: a convolution that keeps the shape.  (B, C, H, W) -> (B, C, H, W)"""
+    with forked("specimen", "inner"):
+        return nn.Conv2d(channels, channels, 3, padding=1)
 
 
 def specimen(entry: Entry) -> Specimen:

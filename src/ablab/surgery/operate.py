@@ -1,0 +1,155 @@
+"""What each operation does at a site."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import chain, count
+
+from torch import nn
+
+from ablab.errors import SurgeryError
+from ablab.measure.parameters import parameters
+from ablab.recipe import Edit
+from ablab.records import SiteReport
+from ablab.registry import Entry
+from ablab.streams import Key
+from ablab.surgery.build import build
+from ablab.surgery.carry import assert_untied, carry, drift, redrawn
+from ablab.surgery.feed import Feed, feed
+from ablab.surgery.graft import HOST, CountFromZero, Joint, PerCall, put
+from ablab.surgery.host import INITIALISATION, arguments
+from ablab.surgery.select import named
+from ablab.surgery.sites import Site
+from ablab.surgery.trial import try_alone
+
+
+@dataclass(frozen=True, eq=False)
+class Implant:
+    """What an edit put at a place: the part, what stood there (None where nothing did), and what feeds it."""
+
+    report: SiteReport
+    part: nn.Module
+    old: nn.Module | None
+    feeds: tuple[Feed, ...]
+
+
+def operate(patient: nn.Module, edit: Edit, entry: Entry | None, site: Site, key: Key) -> list[Implant]:
+    """Do an edit at a site of the patient; returns what now stands there, one for each part.
+
+    Raises SurgeryError for a part that does not fit, ConfigError for its arguments.
+    """
+    if entry is None:
+        return _remove(patient, edit, site)
+    label = _label(str(edit.part), site.old)
+    done = []
+    for host, use in zip(site.names, site.uses, strict=True):
+        name = f"{host}.{label}" if edit.op == "insert" else host
+        feeds = tuple(feed(edit, host, call) for call in use)
+        done.append(_implant(patient, edit, entry, site, name, feeds, key))
+    _graft(patient, site, _joined(edit, site, [each.part for each in done], label))
+    return done
+
+
+def _implant(
+    patient: nn.Module, edit: Edit, entry: Entry, site: Site, name: str, feeds: tuple[Feed, ...], key: Key
+) -> Implant:
+    """Build the part for one use of a site, with its weights and its mode, and try it."""
+    what = f"{name}: {edit.part}"
+    old = copy.deepcopy(site.old) if edit.op == "wrap" and len(site.uses) > 1 else site.old
+    if edit.op == "convert":
+        assert_untied(patient, what, old)
+    far: float | None = None
+    if entry.slot == INITIALISATION:
+        part = redrawn(edit, edit.args, name, old, key)
+        learns = []
+    else:
+        part = build(edit, entry, arguments(edit, entry, name, old, feeds), name, feeds, key)
+        theirs = {id(tensor) for tensor in old.parameters()}
+        learns = [n for n, p in part.named_parameters() if p.requires_grad and id(p) not in theirs]
+        mode(part, site.old)
+    if edit.op == "convert" and entry.slot != INITIALISATION:
+        carry(entry, what, old, part)
+    stood = None if edit.op == "insert" else site.old
+    try_alone(part, what, feeds, learns, stood)
+    if edit.op == "convert" and entry.slot != INITIALISATION:
+        far = drift(part, feeds)
+    gained = parameters(part) - (parameters(site.old) if stood else 0)
+    report = _report(edit, site, name, feeds[0], gained, far)
+    return Implant(report, part, stood, feeds)
+
+
+def mode(part: nn.Module, old: nn.Module) -> None:
+    """Put a part into the mode of what stood there, but not what it was given: a frozen norm inside stays frozen."""
+    theirs = {id(module) for module in old.modules()}
+    for module in part.modules():
+        if id(module) not in theirs:
+            module.training = old.training
+
+
+def _joined(edit: Edit, site: Site, parts: list[nn.Module], label: str) -> list[nn.Module]:
+    """What goes to the places of a site: the parts, or, where they were inserted, each together with its host."""
+    if edit.op != "insert":
+        return parts
+    hosts = [site.old] if len(parts) == 1 else [copy.deepcopy(site.old) for _ in parts]
+    return [Joint.of(host, part, label, bool(edit.before)) for host, part in zip(hosts, parts, strict=True)]
+
+
+def _graft(patient: nn.Module, site: Site, parts: list[nn.Module]) -> None:
+    """Let the site's places hold its part, or its parts one a call."""
+    if len(parts) == 1:
+        new = parts[0]
+    else:
+        new = PerCall(parts)
+        new.training = site.old.training
+        owner = patient if site.owner is None else site.owner
+        owner.register_forward_pre_hook(CountFromZero(_path(patient, owner, site.places)))
+    for name in site.places:
+        put(patient, name, new)
+
+
+def _path(patient: nn.Module, owner: nn.Module, places: Sequence[str]) -> str:
+    """The name that the owner itself has for one of the places."""
+    heads = [f"{name}." for name, module in named(patient).items() if module is owner] or [""]
+    return next(place.removeprefix(head) for head in heads for place in places if place.startswith(head))
+
+
+def _remove(patient: nn.Module, edit: Edit, site: Site) -> list[Implant]:
+    """Put an identity at a site, which must give what it takes."""
+    new = nn.Identity()
+    new.training = site.old.training
+    done = []
+    for name, use in zip(site.names, site.uses, strict=True):
+        for call in use:
+            if call.input_shape != call.output_shape:
+                raise SurgeryError(
+                    f"{edit}: {name} ({type(site.old).__name__}) turns {call.input_shape} into {call.output_shape}; "
+                    f"without it the shapes would not fit; replace it instead"
+                )
+        feeds = tuple(feed(edit, name, call) for call in use)
+        report = _report(edit, site, name, feeds[0], -parameters(site.old), None)
+        done.append(Implant(report, new, site.old, feeds))
+    for place in site.places:
+        put(patient, place, new)
+    return done
+
+
+def _report(edit: Edit, site: Site, name: str, first: Feed, gained: int, far: float | None) -> SiteReport:
+    return SiteReport(
+        name=name,
+        op=edit.op,
+        old=type(site.old).__name__,
+        new=str(edit.part or nn.Identity.__name__),
+        input_shape=first.shape,
+        output_shape=first.expected_shape,
+        parameters=gained,
+        drift=far,
+    )
+
+
+def _label(part: str, host: nn.Module) -> str:
+    """A name for a part beside its host: `cbam`, or `cbam_2` where there is one already."""
+    name = part.rpartition(":" if ":" in part else "/")[2].replace(".", "_").lower()
+    taken = [child for child, _ in host.named_children()] if isinstance(host, Joint) else [HOST]
+    return next(n for n in chain([name], (f"{name}_{i}" for i in count(2))) if n not in taken)
