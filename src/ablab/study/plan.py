@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import time
 from collections.abc import Sequence
@@ -22,14 +23,17 @@ from ablab.engine.optim import groups, optimizer
 from ablab.engine.precision import choose
 from ablab.errors import ConfigError, UserError, suggest
 from ablab.measure import flops, latency, parameters
+from ablab.recipe import TrainRecipe
 from ablab.study import controls
 from ablab.study.build import Made, build
 from ablab.study.design import Arm, arms
 from ablab.study.spec import Study
 from ablab.study.train import scores
 from ablab.surgery import contract
+from ablab.surgery.variance_shift import variance_shifts
 
 STARTUP_SECONDS = 4.0  # a forked process: the data set opened, the first batch, files written
+FEW = 4  # images in a batch that is timed: the baseline's full one says how much less each of them costs there
 
 
 @dataclass(frozen=True)
@@ -61,12 +65,14 @@ def plan(study: Study, plugins: Sequence[Path], events: Events, jobs: int | None
         if study.judge.split == "test" and not len(built[0].splits.test):
             raise ConfigError("judge.split is 'test', but the data has no test split; judge on validation")
         evaluated = _evaluation(built[0], study.judge.metric)
+        discount = _discount(built[0])
         rows = []
         for done, each in enumerate(built, start=len(made) + 1):
             events.advance(done, {})
-            rows.append(_row(each, evaluated))
+            rows.append(_row(each, evaluated, discount))
         events.advance(2 * len(made), {})
-        timed = latency({each.arm.name: each.model for each in built}, built[0].task.example(), rounds=15)
+        rounds = max(7, min(15, 100 // len(made)))
+        timed = latency({each.arm.name: each.model for each in built}, built[0].task.example(), rounds, warmup=1)
     for row in rows:
         row |= {"latency_ms": timed[row["arm"]].median_ms, "latency_iqr_ms": timed[row["arm"]].iqr_ms}
     hours = sum(row["run_seconds"] for row in rows) * len(study.seeds) / jobs / 3600
@@ -93,12 +99,13 @@ def at_a_time(study: Study) -> int:
 
 def _build(made: Sequence[Arm], seed: int, events: Events) -> list[Built]:
     built, broken = [], []
+    checked: set[str] = set()
     for done, arm in enumerate(made, start=1):
         try:
             task: Task = registry.task(arm.recipe.task)[1](arm.recipe)
             splits = task.data((arm.stream, seed))
             built.append(Built(arm, task, splits, build(task, arm, seed)))
-            _check_parts(arm)
+            _check_parts(arm, checked)
             _check_names(arm, built[-1].model)
         except UserError as error:
             if arm.kind == "baseline":
@@ -112,12 +119,13 @@ def _build(made: Sequence[Arm], seed: int, events: Events) -> list[Built]:
     return built
 
 
-def _check_parts(arm: Arm) -> None:
-    """Hold every part that goes in to the contract of its slot, where it has one."""
-    entries = {e.part: registry.get(e.part) for e in arm.edits if e.part}
-    for entry in entries.values():
+def _check_parts(arm: Arm, checked: set[str]) -> None:
+    """Hold every part that goes in to the contract of its slot, where it has one; `checked` have kept theirs."""
+    entries = {e.part: registry.get(e.part) for e in arm.edits if e.part and e.part not in checked}
+    for part, entry in entries.items():
         if entry.slot in contract.PROMISES:
             contract.check(entry)
+        checked.add(part)
 
 
 def _check_names(arm: Arm, model: nn.Module) -> None:
@@ -149,10 +157,13 @@ def _evaluation(built: Built, metric: str) -> float:
     return seconds[-1]
 
 
-def _row(built: Built, evaluation_seconds: float) -> dict[str, Any]:
+def _row(built: Built, evaluation_seconds: float, discount: float) -> dict[str, Any]:
     train = built.arm.recipe.train
+    few = _few(train)
     with explained(train):
-        step = _step_seconds(built)  # of one batch, with nothing frozen
+        step = _step_seconds(built, few)  # with nothing frozen
+    if few < train.batch:
+        step *= discount * train.batch / few
     batches = KeyedSampler(len(built.splits.train), (), train.batch, train.epochs, built.splits.sampling)
     steps = -(-len(batches.sizes) // train.accumulate) * train.epochs
     validations = 1 + (train.epochs // train.validate_every if train.validate_every else 0)
@@ -183,31 +194,47 @@ def _shapes(model: nn.Module, example: Tensor) -> list[list[int]]:
     return [list(each.shape) for each in flat if isinstance(each, Tensor)]
 
 
-def _step_seconds(built: Built) -> float:
-    """Time of a training step on real batches, as it will run; also the proof that a step works.
+def _few(train: TrainRecipe) -> int:
+    """Images in a batch that is timed. A card gets a full one: it is quick, and must hold it."""
+    return train.batch if choose(train).cuda else min(FEW, train.batch)
+
+
+def _discount(built: Built) -> float:
+    """What an image costs in a full batch, as a share of what it costs among a few."""
+    train = built.arm.recipe.train
+    few = _few(train)
+    if few == train.batch:
+        return 1.0
+    with explained(train):
+        whole, part = (_step_seconds(built, images) for images in (train.batch, few))
+    return whole / part * few / train.batch
+
+
+def _step_seconds(built: Built, images: int) -> float:
+    """Time of a training step on real batches of so many images, as it will run; also the proof that a step works.
 
     Raises UserError where the loss is not finite or a parameter is left without a gradient.
     """
     precision = choose(built.arm.recipe.train)
-    model = built.model.train()
+    model = precision.place(copy.deepcopy(built.model)).train()
     chosen = optimizer(model, built.arm.recipe.optimizer)  # asserts that it holds every parameter exactly once
     seconds = []
-    state = {name: value.clone() for name, value in model.state_dict().items()}
     for epoch in range(3):  # the first warms up
-        batch = _batch(built.task, built.splits.train, built.arm.recipe.train.batch, epoch)
+        _batch(built.task, built.splits.train, images, epoch)  # so that images are in the cache, as they soon will be
         start = time.perf_counter()
-        _batch(built.task, built.splits.train, built.arm.recipe.train.batch, epoch)
+        batch = precision.to_device(_batch(built.task, built.splits.train, images, epoch))
         with precision.autocast():
-            loss = built.task.step(model, precision.to_device(batch)).loss
+            loss = built.task.step(model, batch).loss
         if not torch.isfinite(loss):
             raise UserError(f"arm '{built.arm.name}': the first loss is {loss.item()}; check the change's arguments")
         loss.backward()  # type: ignore[no-untyped-call]
+        if precision.cuda:
+            torch.cuda.synchronize()
         seconds.append(time.perf_counter() - start)
         idle = [name for name, p in model.named_parameters() if p.requires_grad and p.grad is None]
         if idle:
             raise UserError(f"arm '{built.arm.name}': {len(idle)} parameters get no gradient, the first is {idle[0]}")
         chosen.zero_grad()
-    model.load_state_dict(state)
     return min(seconds[1:])
 
 
@@ -218,6 +245,10 @@ def _notes(built: Built) -> list[str]:
     if built.made.report.unreached:
         count = len(built.made.report.unreached)
         notes.append(f"{count} functional calls were not reached: {', '.join(built.made.report.unreached[:3])}")
+    shifts = variance_shifts(built.model, built.task.example())
+    notes += map(str, shifts[:2])
+    if len(shifts) > 2:
+        notes.append(f"{len(shifts) - 2} more dropouts stand before batch norms")
     return notes
 
 
