@@ -30,13 +30,12 @@ def carry(old: nn.Module, new: DepthwiseSeparableConv) -> None:
             new.pointwise.weight.copy_(weight)
             return
         groups = new.place.groups
-        a_channel = (
-            torch.unflatten(weight.double(), 0, (groups, -1)).transpose(1, 2).flatten(0, 1)
-        )  # (in, out / g, kh, kw)
-        left, value, right = torch.linalg.svd(a_channel.flatten(2), full_matrices=False)
+        grouped = torch.unflatten(weight.double(), 0, (groups, -1))  # (groups, out / groups, in / groups, kh, kw)
+        a_channel = grouped.transpose(1, 2).flatten(0, 1).flatten(2)  # (in, out / groups, kh * kw)
+        left, value, right = torch.linalg.svd(a_channel, full_matrices=False)
         root = value[:, :1].sqrt()  # shared evenly, so that neither stage starts far larger than the other
-        mixed = torch.unflatten(left[:, :, 0] * root, 0, (groups, -1)).transpose(1, 2).flatten(0, 1)  # (out, in / g)
-        new.pointwise.weight.copy_(mixed[:, :, None, None])
+        mixed = torch.unflatten(left[:, :, 0] * root, 0, (groups, -1)).transpose(1, 2).flatten(0, 1)
+        new.pointwise.weight.copy_(mixed[:, :, None, None])  # (out, in / groups, 1, 1)
         new.depthwise.weight.copy_((right[:, 0] * root).reshape(new.depthwise.weight.shape))
 
 
@@ -53,8 +52,8 @@ class DepthwiseSeparableConv(ConvPart):
     Costs 1 / out + 1 / k^2 of the convolution that it replaces, in weights and in multiplications (Howard et al. 2017,
     section 3.1); in time much less is saved, for the depthwise stage waits for memory. `between`: `nothing` (Chollet
     2017, section 4.7, found that best) or `bn-relu` (MobileNet). The depthwise stage has no bias, and starts with
-    variance 1 / k^2, so that the whole starts at nn.Conv2d's scale. A 1x1 convolution has nothing to separate and
-    stays one.
+    variance 1 / k^2, so that the whole starts at nn.Conv2d's scale. Groups stay, in the 1x1. A 1x1 convolution has
+    nothing to separate and stays one.
     """
 
     last = "pointwise"
