@@ -115,6 +115,14 @@ def sum_loss(logits, targets):
     return nn.functional.binary_cross_entropy_with_logits(logits, targets, reduction="sum")
 
 
+def negated_box_loss(boxes, targets):
+    return -(boxes - targets).abs().sum(dim=1)
+
+
+def negated_loss(logits, targets):
+    return nn.functional.binary_cross_entropy_with_logits(-logits, targets, reduction="none")
+
+
 def naive_loss(logits, targets):
     p = logits.sigmoid()
     return -(targets * p.log() + (1 - targets) * (1 - p).log())
@@ -134,9 +142,11 @@ BROKEN = [
     (part("attention", BatchNormAlways), "one sample does not depend on its batch", "use running statistics"),
     (part("attention", Deaf), "every argument counts", "'kernel_size' changes nothing"),
     (part("box_loss", lambda: offset_loss), "zero at identity", "cost up to 1"),
+    (part("box_loss", lambda: negated_box_loss), "nearer box costs less", "is the sign right?"),
     (part("box_loss", lambda: touch_loss), "gradient when disjoint", "register with flat_when_disjoint=True"),
     (part("box_loss", lambda: branching_loss), "no box stays in the graph", "expected (0,) with a gradient"),
     (part("class_loss", lambda: sum_loss), "one loss a logit", "gave (), expected (6,)"),
+    (part("class_loss", lambda: negated_loss), "wrong costs more than right", "is the sign right?"),
     (part("class_loss", lambda: naive_loss), "finite far out", "use logsigmoid"),
 ]
 

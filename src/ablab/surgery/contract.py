@@ -71,10 +71,15 @@ PROMISES: dict[str, tuple[Promise, ...]] = {
     "box_loss": (
         loss_promises.one_loss_a_box,
         loss_promises.zero_at_identity,
+        loss_promises.nearer_box_costs_less,
         loss_promises.gradient_when_disjoint,
         loss_promises.no_box_stays_in_the_graph,
     ),
-    "class_loss": (loss_promises.one_loss_a_logit, loss_promises.finite_far_out),
+    "class_loss": (
+        loss_promises.one_loss_a_logit,
+        loss_promises.wrong_costs_more_than_right,
+        loss_promises.finite_far_out,
+    ),
     "distribution_loss": (
         loss_promises.one_loss_a_distribution,
         loss_promises.zero_where_the_distribution_is_right,

@@ -35,6 +35,15 @@ def zero_at_identity(part: Specimen) -> None:
         raise ContractError(f"equal boxes cost up to {float(loss.abs().max()):.3g}, expected 0")
 
 
+def nearer_box_costs_less(part: Specimen) -> None:
+    """A box an eighth of its sides off costs less than one that is half of them off."""
+    there = boxes(7)
+    sides = (there[:, 2:] - there[:, :2]).repeat(1, 2)
+    near, far = (part.build()(there + share * sides, there) for share in (1 / 8, 1 / 2))
+    if not (near < far).all():
+        raise ContractError("a box half its sides off costs no more than one an eighth off; is the sign right?")
+
+
 def gradient_when_disjoint(part: Specimen) -> None:
     """Boxes that do not touch still pull, unless the part declares `flat_when_disjoint`."""
     here = boxes(7).requires_grad_()
@@ -60,6 +69,16 @@ def one_loss_a_logit(part: Specimen) -> None:
         loss = part.build()(logits, draw(*shape, salt=1).sigmoid())
         if tuple(loss.shape) != shape or not loss.requires_grad or not torch.isfinite(loss).all():
             raise ContractError(f"logits {shape} gave {tuple(loss.shape)}, expected {shape}, finite, with a gradient")
+
+
+def wrong_costs_more_than_right(part: Specimen) -> None:
+    """Two logits of +-3 and targets of 1 and 0, the one way round and the other."""
+    right, target = torch.tensor([[3.0, -3.0]]), torch.tensor([[1.0, 0.0]])
+    if not part.build()(right, target).sum() < part.build()(-right, target).sum():
+        raise ContractError(
+            "logits that contradict their targets cost no more than those that agree; logits come "
+            "first, targets second: is the sign right?"
+        )
 
 
 def finite_far_out(part: Specimen) -> None:
