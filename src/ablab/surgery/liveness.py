@@ -10,13 +10,26 @@ from torch import Tensor, nn
 
 from ablab.errors import ContractError
 from ablab.measure.seeding import forked
-from ablab.surgery import assigner_promises, augmentation_promises, sampler_promises
+from ablab.surgery import (
+    assigner_promises,
+    augmentation_promises,
+    initialisation_promises,
+    optimizer_promises,
+    sampler_promises,
+)
 from ablab.surgery.backbone_promises import images
 from ablab.surgery.loss_promises import boxes, distances
 from ablab.surgery.specimen import CHANNELS, Specimen, draw
 
-# What must not change a result, and what wants a file or a network to be tried.
-EXEMPT = {"inplace", "device", "dtype", "pretrained"}
+# What must not change a result (of optimizers: how it is computed), and what wants a file or a network to be tried.
+EXEMPT = {"inplace", "device", "dtype", "pretrained", "foreach", "fused", "capturable", "differentiable"}
+# Slots whose parts are no function of one tensor say themselves what shows.
+_OWN = {
+    "assigner": assigner_promises.evidence,
+    "augmentation": augmentation_promises.evidence,
+    "initialisation": initialisation_promises.evidence,
+    "optimizer": optimizer_promises.evidence,
+}
 
 
 def every_argument_counts(part: Specimen) -> None:
@@ -67,10 +80,8 @@ def others(value: Any) -> list[Any]:
 
 def _evidence(part: Specimen, args: dict[str, Any]) -> list[Tensor]:
     """All that a part shows: its outputs in training and evaluation, the gradient, and the state after training."""
-    if part.entry.slot == "assigner":
-        return assigner_promises.evidence(Specimen(part.entry, part.args | args))
-    if part.entry.slot == "augmentation":
-        return augmentation_promises.evidence(Specimen(part.entry, part.args | args))
+    if part.entry.slot in _OWN:
+        return _OWN[part.entry.slot](Specimen(part.entry, part.args | args))
     module = part.build(**args)
     if part.entry.slot == "sampler":
         return [torch.from_numpy(sampler_promises.epoch(module))]

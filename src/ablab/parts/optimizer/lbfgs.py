@@ -12,7 +12,13 @@ from ablab.errors import ConfigError
 from ablab.registry import register
 
 
-@register("optimizer", "lbfgs", paper="https://doi.org/10.1007/BF01589116", one_group=True)
+@register(
+    "optimizer",
+    "lbfgs",
+    paper="https://doi.org/10.1007/BF01589116",
+    one_group=True,
+    alternatives={"max_iter": [2], "max_eval": [3], "history_size": [1], "tolerance_grad": [1.0]},
+)
 class LBFGS(torch.optim.LBFGS):
     """w -= t H g;  H is built from the last `history_size` changes of w and g, t found by a line search.
 
