@@ -195,3 +195,12 @@ def test_a_broken_promise_is_named(build, traits, words):
         contract.check(Entry("norm", "broken", build, traits=traits))
     (line,) = str(caught.value).splitlines()
     assert words in line
+
+
+def test_a_network_with_an_inserted_in_can_be_exported():
+    """`in` is a word of Python's: as a module's name it would stand in generated code, which would not compile."""
+    model = nn.Sequential(nn.Conv2d(3, 8, 1), nn.ReLU())
+    edited, report = surgery.apply(model, [surgery.insert(after="0", part="in")], X[:, :3])
+    assert [site.name for site in report.sites] == ["0.in_"]
+    program = torch.export.export(edited.eval(), (X[:, :3],))
+    torch.testing.assert_close(program.module()(X[:, :3]), edited(X[:, :3]))

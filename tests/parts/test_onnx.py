@@ -35,7 +35,7 @@ class Bundle(nn.Module):
 
     def __init__(self, parts: dict[str, nn.Module]) -> None:
         super().__init__()
-        self.parts = nn.ModuleDict(parts)
+        self.parts = nn.ModuleDict({f"part_{name}": part for name, part in parts.items()})  # `in` is a keyword
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         return tuple(part(x.clone()) for part in self.parts.values())  # a part may write in place

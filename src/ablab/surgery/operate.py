@@ -6,6 +6,7 @@ import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain, count
+from keyword import iskeyword
 
 from torch import nn
 
@@ -149,7 +150,11 @@ def _report(edit: Edit, site: Site, name: str, first: Feed, gained: int, far: fl
 
 
 def _label(part: str, host: nn.Module) -> str:
-    """A name for a part beside its host: `cbam`, or `cbam_2` where there is one already."""
+    """A name for a part beside its host: `cbam`, or `cbam_2` where there is one already.
+
+    A word of Python's own (`in`) becomes `in_`, as exporters write the names into code.
+    """
     name = part.rpartition(":" if ":" in part else "/")[2].replace(".", "_").lower()
+    name += "_" * iskeyword(name)
     taken = [child for child, _ in host.named_children()] if isinstance(host, Joint) else [HOST]
     return next(n for n in chain([name], (f"{name}_{i}" for i in count(2))) if n not in taken)
