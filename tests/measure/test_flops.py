@@ -73,3 +73,19 @@ def test_an_example_is_one_argument_several_or_named_ones():
     assert forward(model, torch.tensor(2.0)) == 2
     assert forward(model, (torch.tensor(2.0), 3)) == 6
     assert forward(model, {"x": torch.tensor(2.0), "scale": 5}) == 10
+
+
+class Token(nn.Module):
+    """Gives a block a view of a parameter, as vision transformers do with their class token."""
+
+    def __init__(self):
+        super().__init__()
+        self.token = nn.Parameter(torch.zeros(1, 4))
+        self.block = nn.Linear(4, 2)
+
+    def forward(self, x):
+        return self.block(self.token.expand(len(x), -1))
+
+
+def test_a_view_of_a_parameter_goes_into_a_module():
+    assert flops(Token(), torch.zeros(3, 4)) == 2 * 3 * 4 * 2
