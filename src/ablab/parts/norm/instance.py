@@ -14,7 +14,7 @@ from ablab.registry import register
 def instance_norm(channels: int, eps: float = 1e-5, affine: bool = True) -> nn.InstanceNorm2d:
     """Normalises each channel of a sample over its places.  (B, C, H, W) -> (B, C, H, W)
 
-    Ulyanov et al. 2016, equation 4; torch's class, but with weight and bias, which torch leaves out by default. It
+    Ulyanov et al. 2016; torch's class, but with weight and bias, which torch leaves out by default. It
     erases how strong a channel is in the whole image, which is style to one task and evidence to another. A 1x1 map
     would become its bias, so torch refuses it: leave such a site out, or take `gn` or `ln` there.
     """
