@@ -114,6 +114,9 @@ def test_the_end_of_a_training_tells_seconds_and_speed(tmp_path: Path) -> None:
     [
         ({"train.freeze": ["bakbone.*"]}, r"change 'odd': train\.freeze: 'bakbone\.\*' .*did you mean 'backbone\.\*'"),
         ({"optimizer.rates": {"nowhere": 0.5}}, r"change 'odd': optimizer\.rates: 'nowhere' matches no parameter"),
+        ({"optimizer.name": "lyon"}, "change 'odd': unknown optimizer 'lyon'; did you mean 'lion'"),
+        ({"optimizer.args": {"nestrov": True}}, "change 'odd': optimizer.args: 'adamw' takes no 'nestrov'"),
+        ({"optimizer.name": "lbfgs", "optimizer.weight_decay": 0}, "change 'odd': LBFGS .* set train.clip_norm"),
         (
             {"train.freeze": ["head.*"], "train.unfreeze": {2: ["backbone.*"]}, "train.epochs": 3},
             r"change 'odd': train\.unfreeze in epoch 2: 'backbone\.\*' names nothing that is frozen",
