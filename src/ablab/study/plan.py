@@ -15,11 +15,11 @@ from torch import Tensor, nn
 
 from ablab import registry, stats
 from ablab.contracts import SampleSet, Splits, Task
+from ablab.engine import optim
 from ablab.engine.events import Events, working
 from ablab.engine.freezing import Freezing
 from ablab.engine.loading import KeyedSampler
 from ablab.engine.memory import explained
-from ablab.engine.optim import groups, optimizer
 from ablab.engine.precision import choose
 from ablab.errors import ConfigError, UserError, suggest
 from ablab.measure import flops, latency, parameters
@@ -129,8 +129,8 @@ def _check_parts(arm: Arm, checked: set[str]) -> None:
 
 
 def _check_names(arm: Arm, model: nn.Module) -> None:
-    """Raise ConfigError for a glob of the recipe that names no parameter of this network, or does nothing."""
-    groups(model, arm.recipe.optimizer.weight_decay, arm.recipe.optimizer.rates)
+    """Raise ConfigError for a glob of the recipe that does nothing on this network, or an unfit optimizer."""
+    optim.check(optim.optimizer(model, arm.recipe.optimizer), arm.recipe.train)
     Freezing(model, arm.recipe.train.freeze, arm.recipe.train.unfreeze).end()
 
 
@@ -217,7 +217,7 @@ def _step_seconds(built: Built, images: int) -> float:
     """
     precision = choose(built.arm.recipe.train)
     model = precision.place(copy.deepcopy(built.model)).train()
-    chosen = optimizer(model, built.arm.recipe.optimizer)  # asserts that it holds every parameter exactly once
+    chosen = optim.optimizer(model, built.arm.recipe.optimizer)  # asserts that it holds every parameter exactly once
     seconds = []
     for epoch in range(3):  # the first warms up
         _batch(built.task, built.splits.train, images, epoch)  # so that images are in the cache, as they soon will be
