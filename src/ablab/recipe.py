@@ -166,7 +166,7 @@ class TrainRecipe(Config):
 
     @model_validator(mode="after")
     def _rule(self) -> TrainRecipe:
-        if self.checkpoint != "last" and self.ema is None:
+        if self.checkpoint.endswith("_ema") and self.ema is None:
             raise ValueError(f"checkpoint '{self.checkpoint}' wants ema, which is null: set checkpoint to 'last'")
         if self.checkpoint == "best_ema" and not self.validate_every:
             raise ValueError("checkpoint 'best_ema' chooses on validation: set validate_every to 1 or more")
