@@ -55,3 +55,28 @@ def not_a_module():
 def swallow(**kwargs):
     """A typo goes down here (trap 7)."""
     return nn.Identity()
+
+
+class Detached(nn.Module):
+    """Cuts the gradient off."""
+
+    def forward(self, x):
+        return x.detach().sigmoid()
+
+
+class BatchBound(nn.Module):
+    """Centres a sample by its neighbours, in evaluation too (trap 22)."""
+
+    def forward(self, x):
+        return x - x.mean(dim=0, keepdim=True)
+
+
+class Deaf(nn.Module):
+    """Takes two arguments and forgets one (trap 6)."""
+
+    def __init__(self, slope=0.1, window=3):
+        super().__init__()
+        self.slope = slope
+
+    def forward(self, x):
+        return torch.maximum(x, self.slope * x)

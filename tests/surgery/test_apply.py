@@ -2,11 +2,13 @@ import copy
 
 import pytest
 import torch
+import torchvision
 from networks import Branch, Functional, Host, Plain, Tokens, drawn, yolo
 from torch import nn
 
 from ablab import surgery
 from ablab.errors import ConfigError, SurgeryError, UnknownName
+from ablab.measure import flops, parameters
 from ablab.parts.activation import FReLU
 from ablab.parts.attention import CBAM
 
@@ -252,3 +254,61 @@ def test_an_example_that_does_not_fit_names_the_module():
 def test_functional_calls_are_named_where_no_module_is_found():
     with pytest.raises(SurgeryError, match=r"called as a function.*Tensor.relu in the forward of the network itself"):
         surgery.apply(drawn(Functional), [surgery.replace(of="relu", part="frelu")], X)
+
+
+def test_but_leaves_out_what_is_inside_its_globs(detector):
+    everywhere, but = surgery.apply(detector, [FRELU], SCENE)[1], ["backbone.stem", "neck.**"]
+    _, report = surgery.apply(detector, [surgery.replace(of="silu", part="frelu", but=but)], SCENE)
+    outside = [s.name for s in everywhere.sites if not s.name.startswith(("backbone.stem.", "neck."))]
+    assert [site.name for site in report.sites] == outside
+
+
+@pytest.mark.parametrize(
+    ("but", "words"),
+    [
+        (["nek.**"], r"'but: nek.\*\*' leaves nothing out of 57 modules"),
+        (["backbone.stem", "head"], "'but: head' leaves nothing out"),
+        (["**"], "'but' leaves out all of the 57 modules"),
+    ],
+)
+def test_a_but_that_does_nothing_or_everything_is_a_mistake(detector, but, words):
+    with pytest.raises(SurgeryError, match=words):
+        surgery.apply(detector, [surgery.replace(of="silu", part="frelu", but=but)], SCENE)
+
+
+def test_gains_are_those_of_the_whole_network(detector, operated):
+    """Counted on the way, they equal torch's count of both networks."""
+    model, report = operated
+    assert report.flops == flops(model, SCENE) - flops(detector, SCENE)
+    assert report.parameters == parameters(model) - parameters(detector)
+
+
+def test_the_example_of_the_issue():
+    model = torchvision.models.resnet18()
+    edited, report = surgery.apply(
+        model,  # untouched; edited is a copy
+        [surgery.replace(of="relu", part="frelu"), surgery.insert(after="layer3", part="cbam")],
+        example=torch.rand(2, 3, 224, 224),
+    )
+    assert len(report.sites) == 18
+    assert report.sites[-1].name == "layer3.cbam"
+    assert isinstance(model.relu, nn.ReLU)
+    assert isinstance(edited.relu, FReLU)
+
+
+def test_a_broken_edit_is_named_though_another_follows():
+    """A part that the network reaches another way is found after the next edit was looked up."""
+    with pytest.raises(SurgeryError, match=r"replace act by relu: what now stands at act is never called"):
+        surgery.apply(Stubborn(), [surgery.replace(of="act", part="relu"), surgery.insert(after="conv", part="se")], X)
+
+
+class Stubborn(nn.Module):
+    """Calls what it held at first, whatever stands there now."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.act = nn.Conv2d(3, 4, 1), nn.SiLU()
+        self.first = [self.act]
+
+    def forward(self, x):
+        return self.first[0](self.conv(x))

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from broken_parts import Scale
+from broken_parts import BatchBound, Detached, Scale
 from networks import Plain, drawn
 
 from ablab import surgery
@@ -26,6 +26,15 @@ def replace(part, **args):
         ("Overflow", "act: broken_parts:Overflow gives NaN or inf"),
         ("Crash", r"act: broken_parts:Crash fails on its input \[\(2, 8, 8, 8\).*RuntimeError.*choose a part"),
         ("Idle", "act: broken_parts:Idle: no gradient reaches unused"),
+        (
+            "Detached",
+            r"act: broken_parts:Detached passes no gradient on to its input \[\(2, 8, 8, 8\).*drop the detach",
+        ),
+        (
+            "BatchBound",
+            r"act: broken_parts:BatchBound: in evaluation mode a sample changes by .* with the samples beside it on "
+            r"\[\(2, 8, 8, 8\) float32\]; use running statistics",
+        ),
         ("not_a_module", "act: broken_parts:not_a_module makes a builtin_function_or_method, not a torch.nn.Module"),
     ],
 )
@@ -66,3 +75,24 @@ def test_a_host_with_nan_is_not_the_parts_fault():
     torch.nn.init.constant_(model.conv.bias, torch.nan)
     edited, _ = surgery.apply(model, [surgery.replace(of="silu", part="mish")], X)
     assert edited.conv.bias.isnan().all()
+
+
+def test_an_argument_without_effect_is_refused_at_its_sites():
+    with pytest.raises(
+        SurgeryError, match=r"the argument 'window' changes nothing at act.* the same with 5 and with 3"
+    ):
+        replace("Deaf", slope=0.2, window=5)
+    replace("Deaf", slope=0.2)
+
+
+def test_a_default_that_is_written_out_is_no_mistake():
+    replace("Deaf", slope=0.1)
+    replace("Scale", spread=1.0)
+
+
+def test_what_stood_there_may_have_cut_the_gradient_or_mixed_its_samples():
+    """The part is not held to more than the network was."""
+    for kind in (Detached, BatchBound):
+        model = drawn(Plain)
+        model.act = kind()
+        surgery.apply(model, [surgery.replace(of="act", part=f"broken_parts:{kind.__name__}")], X)

@@ -14,6 +14,7 @@ from typing import Any
 from ablab.config import flatten
 from ablab.reports import curves, figures, numerals, sentences
 from ablab.reports.canvas import PALETTE, THEME, colour
+from ablab.reports.sites import becomes
 from ablab.reports.view import Arm, Picture, View, day, mean
 
 SIGNS = {"helps": "▲", "hurts": "▼", "equivalent": "=", "undecided": "?"}
@@ -38,7 +39,7 @@ def as_page(view: View) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals.update(view=view, numerals=numerals, sentences=sentences, signs=SIGNS, day=day)
+    environment.globals.update(view=view, numerals=numerals, sentences=sentences, signs=SIGNS, day=day, becomes=becomes)
     environment.globals.update(colour=lambda arm: _variable(view, arm), theme=THEME, palette=PALETTE)
     return environment.get_template("report.html.j2").render(**_content(view))
 

@@ -10,6 +10,8 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from ablab.reports.sites import becomes
+
 HEADLINE = ("AP", "AP50", "AP75", "precision", "recall", "F1")
 SITES_SHOWN = 4
 EXAMPLES = 3  # places of a kind of defect
@@ -48,7 +50,7 @@ def _sites(arm: Mapping[str, Any]) -> Table:
     for each in arm["sites"][:SITES_SHOWN]:
         site = each if isinstance(each, Mapping) else each.__dict__
         shapes = dict.fromkeys("x".join(map(str, site[key])) for key in ("input_shape", "output_shape"))
-        table.add_row(site["name"], site["old"], site["new"], " -> ".join(shapes), f"{site['parameters']:+,}")
+        table.add_row(site["name"], site["old"], becomes(site), " -> ".join(shapes), f"{site['parameters']:+,}")
     if len(arm["sites"]) > SITES_SHOWN:
         table.add_row(f"and {len(arm['sites']) - SITES_SHOWN} more", "", "", "--json lists all", "")
     return table

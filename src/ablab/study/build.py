@@ -18,7 +18,7 @@ from ablab.measure.seeding import forked
 from ablab.recipe import Recipe
 from ablab.records import EditReport, read_json, write_json
 from ablab.study.design import Arm
-from ablab.surgery.graft import HOST
+from ablab.surgery.graft import plain_name
 
 
 @dataclass(frozen=True)
@@ -79,12 +79,12 @@ def _pretrained(model: nn.Module) -> set[str]:
 def _held(model: nn.Module, patient: nn.Module, given: set[str]) -> int:
     """How many of the given tensors of the model stand in the patient, equal to the bit.
 
-    Beside an inserted part a module is called `host`, which is no loss.
+    Beside an inserted part a module is called `host`, and inside a wrapper `inner`, which is no loss.
     """
     if patient is model:
         return len(given)
-    before = model.state_dict()
-    after = {name.replace(f".{HOST}.", "."): tensor for name, tensor in patient.state_dict().items()}
+    before, now = model.state_dict(), patient.state_dict()
+    after = {plain_name(name): tensor for name, tensor in now.items()} | now
     return sum(name in after and torch.equal(before[name], after[name]) for name in given)
 
 

@@ -56,7 +56,7 @@ def _dressed(patient: nn.Module, shells: list[tuple[nn.Module, nn.Module]]) -> n
 def _around(shell: Any, inner: nn.Module) -> nn.Module:
     """A shell like another, around another module, in the same mode and, where it compiles, with the same backend."""
     if isinstance(shell, DataParallel):
-        new: nn.Module = DataParallel(inner, shell.device_ids, shell.output_device, shell.dim)
+        new: nn.Module = DataParallel(inner, shell.device_ids, getattr(shell, "output_device", None))
     else:
         new = shell.dynamo_ctx(inner)
     new.training = shell.training

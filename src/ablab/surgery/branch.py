@@ -117,8 +117,8 @@ def branch_ends(model: nn.Module, edit: Edit, blocks: Sequence[str], example: Ex
     if without:
         listed = ", ".join(without[:12]) + (", ..." if len(without) > 12 else "")
         raise SurgeryError(
-            f"{edit}: {len(without)} of {len(blocks)} modules add no branch to a shortcut in their own forward: {listed}; "
-            f"name residual blocks, and leave these out with 'but'"
+            f"{edit}: {len(without)} of {len(blocks)} modules add no branch to a shortcut in their own forward: "
+            f"{listed}; name residual blocks, and leave these out with 'but'"
         )
     ends = [name for block, frame in frames.items() if frame for name in _end(edit, block, frame, modules)]
     return list(dict.fromkeys(ends))

@@ -7,11 +7,13 @@ from collections import OrderedDict
 from collections.abc import Iterable
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from ablab.errors import SurgeryError
 
 HOST = "host"
+INNER = "inner"
 
 
 class Joint(nn.Sequential):
@@ -35,15 +37,15 @@ class Joint(nn.Sequential):
 class PerCall(nn.ModuleList):
     """Several parts in the place of one module that its owner calls several times: the n-th part serves the n-th call.
 
-    Counting starts anew with each forward of the owner (`count_from_zero`), in each thread for itself.
+    Counting starts anew with each forward of the owner (`CountFromZero`), in each thread for itself.
     """
 
     def __init__(self, parts: Iterable[nn.Module]) -> None:
         super().__init__(parts)
-        self.calls: dict[int, int] = {}
+        self.calls = {0: 0}
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
-        thread = threading.get_ident()
+        thread = _thread()
         turn = self.calls.get(thread, 0)
         if turn >= len(self):
             raise SurgeryError(
@@ -66,7 +68,18 @@ class CountFromZero:
         except AttributeError:  # a later edit put something else there
             return
         if isinstance(parts, PerCall):
-            parts.calls[threading.get_ident()] = 0
+            parts.calls[_thread()] = 0
+
+
+def _thread() -> int:
+    """Whose count it is. What compiles or exports a forward follows it once, and cannot look up threads."""
+    return 0 if torch.compiler.is_compiling() else threading.get_ident()
+
+
+def plain_name(name: str) -> str:
+    """A tensor's name before parts were inserted beside its module or wrapped around it: no `host`, no `inner`."""
+    *steps, last = name.split(".")
+    return ".".join([step for step in steps if step not in (HOST, INNER)] + [last])
 
 
 def put(model: nn.Module, name: str, module: nn.Module) -> None:

@@ -35,10 +35,13 @@ def meant(edit: Edit) -> Entry:
     if edit.op != "convert" and entry.slot == INITIALISATION:
         raise SurgeryError(f"{edit}: {part} draws weights anew: write 'op: convert, of: {edit.place}'")
     if edit.op == "convert" and entry.slot != INITIALISATION and "carry" not in entry.traits:
-        able = [name for name in registry.names(entry.slot) if "carry" in registry.get(name, entry.slot).traits]
-        instead = f"{entry.slot}s that do: {', '.join(able) or 'none'}" if entry.slot else "register it with carry="
+        instead = f"{entry.slot}s that do: {_carrying(entry.slot)}" if entry.slot else "register it with carry="
         raise SurgeryError(f"{edit}: {part} takes no weights over; {instead}; or replace it, and it starts anew")
     return entry
+
+
+def _carrying(slot: str) -> str:
+    return ", ".join(name for name in registry.names(slot) if "carry" in registry.get(name, slot).traits) or "none"
 
 
 def arguments(edit: Edit, entry: Entry, site: str, old: nn.Module, feeds: Sequence[Feed]) -> dict[str, Any]:
