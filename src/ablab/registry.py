@@ -15,13 +15,14 @@ import importlib
 import importlib.util
 import inspect
 import sys
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, TypeVar
 
-from ablab.errors import ConfigError, UnknownName, suggest
+from ablab.errors import AblabError, ConfigError, UnknownName, suggest
 
 # Where each slot's own parts live. Importing the module registers them.
 SLOTS = {
@@ -182,6 +183,9 @@ def _import(reference: str) -> Any:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
         raise ConfigError(f"cannot import '{reference}': {error}; is the package installed?") from None
+    except Exception as error:
+        said = str(error) if isinstance(error, AblabError) else f"{type(error).__name__}: {error}"
+        raise ConfigError(f"cannot import '{reference}': {said}") from error
     if not hasattr(module, attribute):
         raise UnknownName(f"name in {module_name}", attribute, [n for n in dir(module) if not n.startswith("_")])
     return getattr(module, attribute)
@@ -211,5 +215,14 @@ def load_plugins(files: list[Path]) -> str:
             spec.loader.exec_module(module)
         except Exception as error:
             del sys.modules[name]
-            raise ConfigError(f"the plug-in {file} failed to import: {type(error).__name__}: {error}") from error
+            raise ConfigError(f"the plug-in {file} failed to import{_failed_at(error, file)}") from error
     return source.hexdigest()[:16] if files else ""
+
+
+def _failed_at(error: Exception, file: Path) -> str:
+    """The last line of the file that the error came through, and what it says."""
+    lines = [(e.lineno, e.line) for e in traceback.extract_tb(error.__traceback__) if e.filename == str(file)]
+    said = str(error) if isinstance(error, AblabError) else f"{type(error).__name__}: {error}"
+    if isinstance(error, SyntaxError) and error.filename == str(file):
+        lines, said = [(error.lineno, error.text)], f"{type(error).__name__}: {error.msg}"
+    return f", line {lines[-1][0]} ({(lines[-1][1] or '').strip()}): {said}" if lines else f": {said}"

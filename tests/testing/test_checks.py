@@ -7,7 +7,7 @@ from ablab.surgery import contract
 
 
 def test_the_door_is_sorted():
-    assert testing.__all__ == sorted(testing.__all__) == ["check_part", "checks"]
+    assert testing.__all__ == sorted(testing.__all__) == ["Examination", "Finding", "check_part", "checks", "examine"]
 
 
 @pytest.mark.parametrize("slot", ["assigner", "box_loss", "class_loss", "distribution_loss"])

@@ -42,7 +42,9 @@ def scenes(part: Specimen) -> Iterator[tuple[Any, int]]:
         else:
             yield assign, grid.count
     if len(refused) > 1:
-        raise ContractError(f"it accepts a head neither with anchors nor without: {'; '.join(refused)}")
+        raise ContractError(
+            f"it accepts a head neither with anchors nor without ({', '.join(refused)}); take one of them"
+        )
 
 
 def no_object_works(part: Specimen) -> None:
@@ -50,7 +52,7 @@ def no_object_works(part: Specimen) -> None:
     for assign, _ in scenes(part):
         pairs = assign(torch.zeros(0, dtype=torch.int64))
         if len(pairs.place) or len(pairs.object) or len(pairs.score):
-            raise ContractError(f"no object gave {len(pairs.place)} pairs, expected none")
+            raise ContractError(f"no object gave {len(pairs.place)} pairs, expected none; give three empty tensors")
 
 
 def indices_in_range(part: Specimen) -> None:
@@ -59,11 +61,16 @@ def indices_in_range(part: Specimen) -> None:
         pairs = assign(torch.arange(OBJECTS))
         for name, index, end in (("place", pairs.place, count), ("object", pairs.object, OBJECTS)):
             if index.dtype != torch.int64 or index.ndim != 1 or len(index) != len(pairs.score):
-                raise ContractError(f"{name}: expected (K,) int64, one a pair; got {tuple(index.shape)} {index.dtype}")
+                raise ContractError(
+                    f"{name} is {tuple(index.shape)} {index.dtype}, expected (K,) int64; give one number a pair"
+                )
             if len(index) and not 0 <= int(index.min()) <= int(index.max()) < end:
-                raise ContractError(f"{name}: {int(index.min())} to {int(index.max())}, expected 0 to {end - 1}")
+                raise ContractError(
+                    f"{name}: {int(index.min())} to {int(index.max())}, expected 0 to {end - 1}; count "
+                    f"{'the places of an image' if name == 'place' else 'the objects of the batch'}"
+                )
         if not ((pairs.score >= 0) & (pairs.score <= 1)).all():
-            raise ContractError("score: expected numbers in 0..1")
+            raise ContractError("a score is outside 0..1; scale it, or give ones")
 
 
 def order_does_not_matter(part: Specimen) -> None:

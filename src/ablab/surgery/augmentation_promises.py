@@ -59,7 +59,9 @@ def boxes_stay_valid_and_in_the_image(part: Specimen) -> None:
         height, width = before.image.shape[:2]
         boxes = np.asarray(after.boxes)
         if boxes.ndim != 2 or boxes.shape[1] != 4 or not np.isfinite(boxes).all():
-            raise ContractError(f"boxes {before.boxes.shape} became {boxes.shape}, expected (N, 4), all finite")
+            raise ContractError(
+                f"boxes {before.boxes.shape} became {boxes.shape}, expected (N, 4), all finite; keep four numbers a box"
+            )
         flat = ~(boxes[:, :2] < boxes[:, 2:]).all(axis=1)
         if flat.any():
             raise ContractError(f"a box became {boxes[flat][0].tolist()}, without width or height; drop it")
@@ -80,7 +82,9 @@ def labels_stay_with_their_boxes(part: Specimen) -> None:
                 "drop a box and its label together"
             )
         if not set(labels.tolist()) <= set(before.labels.tolist()):
-            raise ContractError(f"labels {sorted(set(before.labels.tolist()))} became {sorted(set(labels.tolist()))}")
+            raise ContractError(
+                f"labels {sorted(set(before.labels.tolist()))} became {sorted(set(labels.tolist()))}; keep them"
+            )
         if after.id != before.id or not np.array_equal(after.truth.boxes, before.truth.boxes):
             raise ContractError("the sample's id or truth changed; use dataclasses.replace, and leave them as they are")
 

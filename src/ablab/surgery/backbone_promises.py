@@ -33,7 +33,9 @@ def declared_channels_and_strides_are_measured(part: Specimen) -> None:
             expected = [(2, c, size[0] // s, size[1] // s) for c, s in zip(*said, strict=True)]
             shapes = [tuple(y.shape) for y in module.train(training)(images(2, *size))]
             if shapes != expected:
-                raise ContractError(f"{size[0]} x {size[1]} pixels gave {shapes}; it declares {expected}")
+                raise ContractError(
+                    f"{size[0]} x {size[1]} pixels gave {shapes}; it declares {expected}; declare what comes out"
+                )
 
 
 def gradient_reaches_every_parameter(part: Specimen) -> None:
@@ -56,4 +58,6 @@ def one_sample_does_not_depend_on_its_batch(part: Specimen) -> None:
         among, alone = module(batch), module(batch[:1])
     worst = max(float((a[:1] - b).abs().max()) for a, b in zip(among, alone, strict=True))
     if not worst <= 1e-9 * max(1.0, *(float(y.abs().max()) for y in alone)):
-        raise ContractError(f"in evaluation mode an image changes by {worst:.2g} with its batch")
+        raise ContractError(
+            f"in evaluation mode an image changes by {worst:.2g} with its batch; use running statistics"
+        )

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from ablab.errors import ConfigError, ContractError, suggest
 from ablab.measure.seeding import forked
@@ -30,6 +33,8 @@ Promise = Callable[[Specimen], None]
 
 _MAPS: tuple[Promise, ...] = (
     map_promises.shape_kept,
+    map_promises.finite,
+    map_promises.gradient_goes_on,
     map_promises.gradient_reaches_every_parameter,
     map_promises.one_sample_does_not_depend_on_its_batch,
 )
@@ -120,6 +125,41 @@ PROMISES: dict[str, tuple[Promise, ...]] = {
 }
 
 
+# How each slot calls a part, which a part that was written for another slot fails at.
+CALLS = {
+    "activation": "part(x) with a map (B, C, H, W), and takes back one of that shape",
+    "attention": "part(x) with a map (B, C, H, W), and takes back one of that shape",
+    "conv": "part(x) with a map (B, in, H, W), and takes back one of nn.Conv2d's shape",
+    "upsample": "part(x) with a map (B, C, H, W), and takes back (B, C, 2H, 2W)",
+    "norm": "part(x) with a map (B, C, H, W), and takes back one of that shape",
+    "dropout": "part(x) with a map (B, C, H, W), and takes back one of that shape",
+    "wrapper": "part(x) with whatever the module takes that it stands around, and takes back its shape",
+    "backbone": "part(images) with (B, 3, H, W), and takes back three maps",
+    "box_loss": "part(boxes, targets) with (N, 4) each, and takes back (N,)",
+    "class_loss": "part(logits, targets) with (*) each, and takes back (*)",
+    "distribution_loss": "part(logits, distances) with (N, 4, bins) and (N, 4), and takes back (N,)",
+    "assigner": "part(objects, grid, predict), and takes back an Assignment",
+    "augmentation": "part(sample, rng) with a Sample and a numpy Generator, and takes back a Sample",
+    "initialisation": "part(weight) with a tensor (out, in, ...), and takes back nothing",
+    "optimizer": "part(params, lr, ...), and takes back a torch.optim.Optimizer",
+    "sampler": "part(counts) with objects (images, classes), and takes back a Sampling",
+}
+
+
+@dataclass(frozen=True)
+class Broken:
+    """Why a promise does not hold: what came, what to do, and the line of the part's own file where it crashed."""
+
+    came: str
+    advice: str = ""
+    where: str = ""
+    crashed: bool = False
+
+    def __str__(self) -> str:
+        place = f" ({self.where})" if self.where else ""
+        return f"{self.came}{place}" + (f"; {self.advice}" if self.advice else "")
+
+
 @dataclass(frozen=True)
 class Check:
     """One promise, to be held by one part. Calling it raises ContractError where the part breaks it."""
@@ -127,17 +167,50 @@ class Check:
     entry: Entry
     promise: Promise
 
+    @property
+    def name(self) -> str:
+        """The promise in words."""
+        return self.promise.__name__.replace("_", " ")
+
     def __str__(self) -> str:
-        return f"{self.entry.slot}/{self.entry.name}: {self.promise.__name__.replace('_', ' ')}"
+        return f"{self.entry.slot}/{self.entry.name}: {self.name}"
 
     def __call__(self) -> None:
+        broken = self.broken()
+        if broken:
+            raise ContractError(f"{self}? {'It' if broken.crashed else 'No:'} {broken}")
+
+    def broken(self) -> Broken | None:
+        """How the part breaks the promise; None where it keeps it."""
         try:
             with forked("contract", self.entry.slot, self.entry.name):
                 self.promise(specimen(self.entry))
         except (ContractError, ConfigError) as error:
-            raise ContractError(f"{self}? No: {error}") from None
+            return told(error)
         except Exception as error:
-            raise ContractError(f"{self}? It failed with {type(error).__name__}: {error}") from error
+            return Broken(
+                f"failed with {type(error).__name__}: {error}",
+                f"the slot '{self.entry.slot}' calls {CALLS[self.entry.slot]}",
+                _where(error, self.entry),
+                crashed=True,
+            )
+        return None
+
+
+def told(error: Exception) -> Broken:
+    """A message, `what came; what to do`, in its two parts."""
+    came, _, advice = str(error).rpartition("; ")
+    return Broken(came, advice) if came else Broken(advice)
+
+
+def _where(error: Exception, entry: Entry) -> str:
+    """The last line of the file that the part is written in which the error came through."""
+    try:
+        file = inspect.getsourcefile(inspect.unwrap(entry.build))
+    except TypeError:
+        return ""
+    lines = [each for each in traceback.extract_tb(error.__traceback__) if each.filename == file]
+    return f"{Path(lines[-1].filename).name}, line {lines[-1].lineno}: {lines[-1].line}" if lines else ""
 
 
 def checks(entry: Entry) -> list[Check]:

@@ -60,7 +60,8 @@ def _counts(part: Specimen, name: str, parameter: inspect.Parameter) -> None:
         tried.append(value)
     if tried:
         raise ContractError(
-            f"its argument '{name}' changes nothing: {base!r} and {tried} give the same; use or drop it"
+            f"its argument '{name}' changes nothing: {base!r} and {', '.join(map(repr, tried))} give the same; "
+            f"use or drop it"
         )
     raise ContractError(
         f"its argument '{name}' takes none of {values}; register with alternatives={{'{name}': [other, values]}}"

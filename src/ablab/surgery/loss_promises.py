@@ -32,7 +32,7 @@ def zero_at_identity(part: Specimen) -> None:
     """A box on itself costs nothing."""
     loss = part.build()(boxes(7), boxes(7))
     if loss.abs().max() > SLACK:
-        raise ContractError(f"equal boxes cost up to {float(loss.abs().max()):.3g}, expected 0")
+        raise ContractError(f"equal boxes cost up to {float(loss.abs().max()):.3g}, expected 0; take the constant off")
 
 
 def nearer_box_costs_less(part: Specimen) -> None:
@@ -68,7 +68,9 @@ def one_loss_a_logit(part: Specimen) -> None:
         logits = draw(*shape).requires_grad_()
         loss = part.build()(logits, draw(*shape, salt=1).sigmoid())
         if tuple(loss.shape) != shape or not loss.requires_grad or not torch.isfinite(loss).all():
-            raise ContractError(f"logits {shape} gave {tuple(loss.shape)}, expected {shape}, finite, with a gradient")
+            raise ContractError(
+                f"logits {shape} gave {tuple(loss.shape)}, expected {shape}, finite, with a gradient; do not reduce"
+            )
 
 
 def wrong_costs_more_than_right(part: Specimen) -> None:
@@ -120,9 +122,11 @@ def zero_where_the_distribution_is_right(part: Specimen) -> None:
     at = torch.arange(28).view(7, 4) % 9
     loss = part.build()(peak(at, 9), at.float())
     if loss.abs().max() > SLACK:
-        raise ContractError(f"certain and right costs up to {float(loss.abs().max()):.3g}, expected 0")
+        raise ContractError(
+            f"certain and right costs up to {float(loss.abs().max()):.3g}, expected 0; take the constant off"
+        )
     if part.build()(draw(7, 4, 9), distances(7, 9)).min() < -SLACK:
-        raise ContractError("a loss is negative; 0 is the least")
+        raise ContractError("a loss is below 0, expected 0 at least; take the constant off")
 
 
 def nearer_costs_less(part: Specimen) -> None:
@@ -130,7 +134,9 @@ def nearer_costs_less(part: Specimen) -> None:
     at = torch.full((7, 4), 4)
     near, far = (part.build()(peak(at + off, 9), torch.full((7, 4), 4.3)) for off in (0, 3))
     if not (near < far).all():
-        raise ContractError("a distribution three bins off costs no more than one beside the distance")
+        raise ContractError(
+            "a distribution three bins off costs no more than one beside the distance; is the sign right?"
+        )
 
 
 def no_distribution_stays_in_the_graph(part: Specimen) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from ablab.errors import ContractError
 from ablab.surgery.specimen import CHANNELS, Specimen, draw
@@ -29,6 +29,25 @@ def dtype_kept(part: Specimen) -> None:
             raise ContractError(f"{dtype} became {output.dtype}; make constants with torch.*_like")
 
 
+def finite(part: Specimen) -> None:
+    """Standard normal numbers give no NaN and no inf, in training and in evaluation."""
+    for training in (True, False):
+        output = part.build().train(training)(draw(*SHAPES[0]))
+        if not torch.isfinite(output).all():
+            raise ContractError(
+                "standard normal numbers gave NaN or inf; look for a division by 0, a root or log of a negative number"
+            )
+
+
+def gradient_goes_on(part: Specimen) -> None:
+    """What stands before the part learns through it: its input gets a gradient."""
+    x = draw(*SHAPES[0]).requires_grad_()
+    output = part.build().train()(x.clone())
+    (gradient,) = torch.autograd.grad(_weighed(output), x, allow_unused=True) if output.requires_grad else (None,)
+    if gradient is None or not gradient.any():
+        raise ContractError("no gradient reaches its input, so nothing before it would learn; drop the detach")
+
+
 def finite_far_out(part: Specimen) -> None:
     """Output and gradients at +-1e4."""
     for training in (True, False):
@@ -50,7 +69,10 @@ def gradient_is_right(part: Specimen) -> None:
     try:
         torch.autograd.gradcheck(lambda value: module(value.clone()), (x,))
     except RuntimeError as error:
-        raise ContractError(f"its gradient is wrong, or cut by a detach: {str(error).splitlines()[0]}") from None
+        raise ContractError(
+            f"its gradient is wrong, or cut by a detach ({str(error).splitlines()[0].rstrip(':,. ')}); leave it to "
+            f"torch, without detach, .data and no_grad"
+        ) from None
 
 
 def gradient_reaches_every_parameter(part: Specimen) -> None:
@@ -75,8 +97,13 @@ def _without_gradient(module: nn.Module) -> list[str]:
     module.zero_grad()
     output = module(draw(4, CHANNELS, 9, 7))
     if any(True for _ in module.parameters()):
-        (output * draw(*output.shape)).sum().backward()
+        _weighed(output).backward()  # type: ignore[no-untyped-call]
     return [name for name, p in module.named_parameters() if p.grad is None or not p.grad.any()]
+
+
+def _weighed(output: Tensor) -> Tensor:
+    """A number that depends on every number of a map."""
+    return (output * draw(*output.shape)).sum()
 
 
 def one_sample_does_not_depend_on_its_batch(part: Specimen) -> None:
@@ -85,7 +112,7 @@ def one_sample_does_not_depend_on_its_batch(part: Specimen) -> None:
     batch = draw(4, CHANNELS, 7, 5, dtype=torch.float64)
     with torch.no_grad():
         among, alone = module(batch.clone())[:1], module(batch[:1].clone())
-    if not torch.allclose(among, alone, rtol=1e-9, atol=1e-9):
+    if not torch.allclose(among, alone, rtol=1e-9, atol=1e-9, equal_nan=True):  # NaN is another promise's
         worst = float((among - alone).abs().max())
         raise ContractError(
             f"in evaluation mode a sample changes by {worst:.2g} with its batch; use running statistics"

@@ -32,7 +32,7 @@ def build(part: Specimen, params: list[nn.Parameter], lr: float = RATE, decay: f
     given = {"params": groups, "lr": lr, "weight_decay": decay}
     made = part.build(**{name: value for name, value in given.items() if name in own})
     if not isinstance(made, Optimizer):
-        raise ContractError(f"it gave a {type(made).__name__}, expected a torch.optim.Optimizer")
+        raise ContractError(f"it gave a {type(made).__name__}, expected a torch.optim.Optimizer; subclass that")
     return made
 
 

@@ -57,6 +57,8 @@ def specimen(entry: Entry) -> Specimen:
     """Take a part as it is by default; an argument without default gets the first of its declared `alternatives`."""
     args = {}
     for name, parameter in entry.arguments.items():
+        if parameter.kind in (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL):
+            raise ContractError(f"it takes {parameter}, which would swallow a typo; name each argument")
         if name not in entry.host and parameter.default is inspect.Parameter.empty:
             declared = entry.traits.get("alternatives", {}).get(name)
             if not declared:

@@ -9,6 +9,7 @@ def test_tanhexp(check):
     check()
 """
 
+from ablab.testing.examination import Examination, Finding, examine
 from ablab.testing.parts import check_part, checks
 
-__all__ = ["check_part", "checks"]
+__all__ = ["Examination", "Finding", "check_part", "checks", "examine"]
