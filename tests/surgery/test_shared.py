@@ -156,3 +156,25 @@ def test_a_head_that_is_shared_on_purpose_keeps_one_part():
     edited, _ = surgery.apply(model, [surgery.replace(of="relu", part="frelu", expect=1)], X)
     assert [type(m).__name__ for m in edited.head] == ["Conv2d", "FReLU", "Conv2d"]
     assert [y.shape for y in edited(X)] == [y.shape for y in model(X)]
+
+
+class Dropping(Loop):
+    """Leaves the first layer's activation out in training, as networks that drop layers do."""
+
+    def forward(self, x):
+        for n, layer in enumerate(self.layers):
+            x = layer(x) if self.training and n == 0 else self.act(layer(x))
+        return x
+
+
+def test_a_forward_that_leaves_out_a_call_mixes_no_parts_up():
+    model, _ = surgery.apply(drawn(Dropping, nn.ReLU()), [surgery.replace(of="relu", part="swish")], X)
+    model.eval()(X)
+    with pytest.raises(SurgeryError, match="split into 3 parts, one a call, was called 2 times: Dropping's forward"):
+        model.train()(X)
+    model.eval()(X)
+
+
+def test_parts_that_are_all_alike_may_be_left_out():
+    model, _ = surgery.apply(drawn(Dropping, nn.ReLU()), [surgery.replace(of="relu", part="silu")], X)
+    assert model.train()(X).shape == model.eval()(X).shape

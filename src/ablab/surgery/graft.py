@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from ablab.errors import SurgeryError
+from ablab.surgery.structure import has_state
 
 HOST = "host"
 INNER = "inner"
@@ -63,12 +64,32 @@ class CountFromZero:
         self.path = path
 
     def __call__(self, owner: nn.Module, args: Any) -> None:
-        try:
-            parts = owner.get_submodule(self.path)
-        except AttributeError:  # a later edit put something else there
-            return
-        if isinstance(parts, PerCall):
+        parts = _parts(owner, self.path)
+        if parts is not None:
             parts.calls[_thread()] = 0
+
+
+class EachServed(CountFromZero):
+    """A forward hook of the owner: a forward that left calls out, as one that drops layers, gave parts that learn to
+    other layers than theirs."""
+
+    def __call__(self, owner: nn.Module, args: Any, output: Any = None) -> None:
+        parts = _parts(owner, self.path)
+        if parts is not None and 0 < parts.calls.get(_thread(), 0) < len(parts) and has_state(parts):
+            raise SurgeryError(
+                f"{self.path}, which surgery split into {len(parts)} parts, one a call, was called "
+                f"{parts.calls[_thread()]} times: {type(owner).__name__}'s forward takes another path than on the "
+                f"example, so that it cannot be told which part belongs to which call; give each call its own module"
+            )
+
+
+def _parts(owner: nn.Module, path: str) -> PerCall | None:
+    """The parts under that name; None where a later edit put something else there."""
+    try:
+        found = owner.get_submodule(path)
+    except AttributeError:
+        return None
+    return found if isinstance(found, PerCall) else None
 
 
 def _thread() -> int:
@@ -85,4 +106,7 @@ def plain_name(name: str) -> str:
 def put(model: nn.Module, name: str, module: nn.Module) -> None:
     """Make `module` stand under `name`."""
     above, _, last = name.rpartition(".")
-    setattr(model.get_submodule(above), last, module)
+    owner = model.get_submodule(above)
+    setattr(owner, last, module)
+    if isinstance(owner, nn.TransformerEncoderLayer):
+        owner.activation_relu_or_gelu = 0  # no fused path: in evaluation it would pass by the module that stands here

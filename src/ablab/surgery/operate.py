@@ -19,7 +19,7 @@ from ablab.streams import Key
 from ablab.surgery.build import build
 from ablab.surgery.carry import assert_untied, carry, drift, redrawn
 from ablab.surgery.feed import Feed, feed
-from ablab.surgery.graft import HOST, CountFromZero, Joint, PerCall, put
+from ablab.surgery.graft import HOST, CountFromZero, EachServed, Joint, PerCall, put
 from ablab.surgery.host import INITIALISATION, arguments
 from ablab.surgery.select import named
 from ablab.surgery.sites import Site
@@ -105,7 +105,9 @@ def _graft(patient: nn.Module, site: Site, parts: list[nn.Module]) -> None:
         new = PerCall(parts)
         new.training = site.old.training
         owner = patient if site.owner is None else site.owner
-        owner.register_forward_pre_hook(CountFromZero(_path(patient, owner, site.places)))
+        path = _path(patient, owner, site.places)
+        owner.register_forward_pre_hook(CountFromZero(path))
+        owner.register_forward_hook(EachServed(path))
     for name in site.places:
         put(patient, name, new)
 
