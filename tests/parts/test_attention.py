@@ -3,6 +3,7 @@ import math
 import pytest
 import torch
 from timm.layers import create_attn
+from timm.utils.model import reparameterize_model
 from torch import nn
 
 from ablab import registry, testing
@@ -210,3 +211,9 @@ def test_a_placebo_for_an_unknown_part_is_refused():
         Placebo(8, "cbma")
     with pytest.raises(ConfigError, match="takes no 'reducton'; did you mean 'reduction'"):
         Placebo(8, "cbam", {"reducton": 4})
+
+
+def test_timm_finds_no_convolution_to_fuse_in_an_attention():
+    """timm calls `fuse()` on every module that has one."""
+    net = nn.ModuleDict({name: registry.make(name, "attention", channels=16) for name in ("se", "cbam", "eca", "ca")})
+    reparameterize_model(net)

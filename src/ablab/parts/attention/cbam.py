@@ -21,7 +21,7 @@ class CBAM(CbamModule):
 
     def __init__(self, channels: int, reduction: int = 16, kernel_size: int = 7, fuse: Fuse = "multiply") -> None:
         super().__init__(channels, rd_channels=max(channels // reduction, 1), spatial_kernel_size=odd(kernel_size))
-        self.fuse = way(fuse)
+        self.way = way(fuse)
 
     def forward(self, x: Tensor) -> Tensor:
-        return fused(x, super().forward(x), self.fuse)  # type: ignore[no-untyped-call]
+        return fused(x, super().forward(x), self.way)  # type: ignore[no-untyped-call]

@@ -25,7 +25,7 @@ class ECA(EcaModule):
             super().__init__(channels)
         else:
             super().__init__(None, odd(kernel_size))
-        self.fuse = way(fuse)
+        self.way = way(fuse)
 
     def forward(self, x: Tensor) -> Tensor:
-        return fused(x, super().forward(x), self.fuse)  # type: ignore[no-untyped-call]
+        return fused(x, super().forward(x), self.way)  # type: ignore[no-untyped-call]

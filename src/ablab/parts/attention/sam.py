@@ -19,7 +19,7 @@ class SAM(nn.Module):
     def __init__(self, channels: int, fuse: Fuse = "multiply") -> None:
         super().__init__()
         self.conv = nn.Conv2d(channels, channels, 1)
-        self.fuse = way(fuse)
+        self.way = way(fuse)
 
     def forward(self, x: Tensor) -> Tensor:
-        return fused(x, x * self.conv(x).sigmoid(), self.fuse)
+        return fused(x, x * self.conv(x).sigmoid(), self.way)
