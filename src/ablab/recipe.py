@@ -239,11 +239,13 @@ class Edit(Config):
     of sites it must find.
     """
 
-    op: Literal["replace", "insert", "remove"]
+    op: Literal["replace", "insert", "wrap", "remove", "convert"]
     of: str | None = None
     before: str | None = None
     after: str | None = None
+    branch: str | None = None
     within: str | None = None
+    but: tuple[str, ...] = ()
     part: str | None = None
     args: dict[str, Any] = Field(default_factory=dict)
     expect: int | None = Field(default=None, ge=1)
@@ -257,7 +259,14 @@ class Edit(Config):
             raise ValueError(f"{self.op} wants 'of', and none of 'before', 'after' and 'branch'")
         if (self.part is None) != (self.op == "remove"):
             raise ValueError("'part' is missing: what should go in?" if self.part is None else "remove takes no 'part'")
+        if self.op == "remove" and self.args:
+            raise ValueError("remove takes no 'args', as there is no part")
         return self
+
+    @property
+    def place(self) -> str:
+        """What `of`, `before`, `after` or `branch` says."""
+        return self.of or self.before or self.after or self.branch or ""
 
     def __str__(self) -> str:
         side = "before" if self.before else "after" if self.after else "on the branch of"
@@ -287,9 +296,3 @@ class Change(Config):
         if not self.set and not self.edits:
             raise ValueError(f"the change '{self.name}' changes nothing: give it 'set' or 'edits'")
         return self
-    branch: str | None = None
-    @property
-    def place(self) -> str:
-        """What `of`, `before`, `after` or `branch` says."""
-        return self.of or self.before or self.after or self.branch or ""
-
