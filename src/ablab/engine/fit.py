@@ -3,9 +3,12 @@
     batches --forward--> loss --backward--> gradients    `accumulate` times; torch is reseeded before each
        `-> hash            gradients --clip--> ledger --> optimizer --> EMA      a step; perhaps a snapshot
 
-Steps are the optimizer's: schedule, EMA and clipping count them. One process trains one network, so the loop may set
-torch's generators. On one machine the same key gives the same weights to the bit, with any number of loader workers,
-and however often the training was cut off and went on.
+Steps are the optimizer's: schedule, EMA and clipping count them. An optimizer that searches (L-BFGS) evaluates a step's
+batches several times. Stochastic weight averaging takes the weights in after epochs, and at the end one pass over the
+images without augmentation gives the mean's norms their statistics.
+
+One process trains one network, so the loop may set torch's generators. On one machine the same key gives the same
+weights to the bit, with any number of loader workers, and however often the training was cut off and went on.
 """
 
 from __future__ import annotations
