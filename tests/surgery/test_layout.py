@@ -34,7 +34,7 @@ class Does(nn.Module):
 
 def last_after(*steps, x=X):
     model = drawn(Steps, *steps)
-    return [probe(model, x).calls[id(module)][0].linear_output for module in model]
+    return [probe(model, x).calls[id(module)][0].output_channels_last for module in model]
 
 
 TO_LAST, TO_FIRST = Permute([0, 2, 3, 1]), Permute([0, 3, 1, 2])

@@ -58,8 +58,12 @@ def test_the_audit_knows_the_usual_spellings():
 def test_maps_from_linear_layers_are_marked():
     model = drawn(Tokens)
     seen = probe(model, X.movedim(1, -1))
-    assert [seen.calls[id(m)][0].linear_input for m in (model.grow, model.act, model.shrink)] == [False, True, True]
-    assert [seen.calls[id(m)][0].linear_output for m in (model.grow, model.act)] == [True, True]
+    assert [seen.calls[id(m)][0].input_channels_last for m in (model.grow, model.act, model.shrink)] == [
+        False,
+        True,
+        True,
+    ]
+    assert [seen.calls[id(m)][0].output_channels_last for m in (model.grow, model.act)] == [True, True]
 
 
 def test_structure_of_nested_outputs():

@@ -46,7 +46,7 @@ def feed(edit: Edit, site: str, call: Call) -> Feed:
     Raises SurgeryError where something is to be inserted and there is no single map to insert it on.
     """
     if edit.op != "insert":
-        return Feed(call.args, call.kwargs, call.output, call.linear_input)
+        return Feed(call.args, call.kwargs, call.output, call.input_channels_last)
     value = call.output if not edit.before else call.args[0] if call.args else None
     if not isinstance(value, Tensor):
         side = "takes" if edit.before else "gives"
@@ -55,4 +55,4 @@ def feed(edit: Edit, site: str, call: Call) -> Feed:
             f"{edit}: a part works on one tensor, but {site} {side} {type(value).__name__} with {count} tensors; name "
             f"the modules inside it that make single maps"
         )
-    return Feed((value,), {}, value, call.linear_input if edit.before else call.linear_output)
+    return Feed((value,), {}, value, call.input_channels_last if edit.before else call.output_channels_last)

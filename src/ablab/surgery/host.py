@@ -72,8 +72,8 @@ def channels(what: str, feeds: Sequence[Feed]) -> int:
     listed = ", ".join(map(str, shapes))
     if any(feed.channels_last and len(feed.shape) > 2 for feed in feeds):
         raise SurgeryError(
-            f"{what} counts channels on axis 1 of (B, C, ...), but the map here comes from a linear layer or layer "
-            f"norm, with its channels on the last axis: {listed}; choose a part that takes no channels"
+            f"{what} counts channels on axis 1 of (B, C, ...), but the map here is as linear layers and layer norms "
+            f"leave it, with its channels on the last axis: {listed}; choose a part that takes no channels"
         )
     if len(widths) != 1:
         raise SurgeryError(

@@ -26,8 +26,8 @@ class Call:
     """One call of a module.
 
     `owner` is the module in whose forward it happened and `turn` the number of that forward. `args`, `kwargs` and
-    `output` are kept only of watched modules. `linear_input` and `linear_output` tell that the map has its channels on
-    the last axis, as linear layers and layer norms leave it.
+    `output` are kept only of watched modules. Channels are on axis 1, or on the last one as linear layers and layer
+    norms leave them.
     """
 
     owner: nn.Module | None
@@ -37,8 +37,8 @@ class Call:
     args: tuple[Any, ...] = ()
     kwargs: Mapping[str, Any] = field(default_factory=dict)
     output: Any = None
-    linear_input: bool = False
-    linear_output: bool = False
+    input_channels_last: bool = False
+    output_channels_last: bool = False
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class _Frame:
     args: tuple[Any, ...]
     kwargs: Mapping[str, Any]
     shape: Shape
-    linear: bool
+    channels_last: bool
 
 
 class _Recorder:
@@ -90,13 +90,13 @@ class _Recorder:
 
     def enter(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         self.turns += 1
-        linear = channels_last((args, kwargs))
+        last = channels_last((args, kwargs))
         shape = first_shape((args, kwargs))
         if id(module) in self.watched:  # a copy, because what follows may write in place
             args, kwargs = with_tensors((args, kwargs), Tensor.clone)
         else:
             args, kwargs = (), {}
-        self.stack.append(_Frame(module, self.turns, args, kwargs, shape, linear))
+        self.stack.append(_Frame(module, self.turns, args, kwargs, shape, last))
 
     def leave(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
         frame = self.stack.pop()
@@ -111,8 +111,8 @@ class _Recorder:
             args=frame.args,
             kwargs=frame.kwargs,
             output=with_tensors(output, Tensor.clone) if id(module) in self.watched else None,
-            linear_input=frame.linear,
-            linear_output=channels_last(output),
+            input_channels_last=frame.channels_last,
+            output_channels_last=channels_last(output),
         )
         self.calls.setdefault(id(module), []).append(call)
 
