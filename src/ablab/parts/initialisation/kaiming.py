@@ -21,7 +21,7 @@ from ablab.registry import register
 class Kaiming:
     """Zero mean and standard deviation gain / sqrt(fan), gain = sqrt(2 / (1 + slope^2)).
 
-    He et al. 2015, equations 10 and 15: fan `in` keeps the variance of activations on their way forward, `out` that of
+    He et al. 2015, equations 10, 14, 15: fan `in` keeps the variance of activations on their way forward, `out` that of
     gradients on their way back, before a leaky ReLU of this slope (0: ReLU; 1: none at all, gain 1). torch's own
     layers begin otherwise: their slope of sqrt(5) gives a standard deviation of 1 / sqrt(3 fan in), 0.41 times that of
     slope 0. A batch norm right behind the layer divides the scale out again.
