@@ -22,7 +22,7 @@ def rmsprop(
     """v = alpha v + (1 - alpha) g^2;  w -= lr g / (sqrt(v) + eps), through `momentum` where there is any.
 
     Tieleman and Hinton 2012, slide 29; `centered` subtracts the squared mean gradient from v (Graves 2013, equations
-    38 to 40); g holds weight_decay w. v begins at 0 and nothing corrects that: the first step is 1 / sqrt(1 - alpha) = 10
-    times lr. TensorFlow has eps inside the root.
+    38 to 40); g holds weight_decay w. v begins at 0 and nothing corrects that: the first step is 1 / sqrt(1 - alpha)
+    = 10 times lr. TensorFlow has eps inside the root.
     """
     return RMSprop(params, lr, alpha, eps, weight_decay, momentum, centered)
