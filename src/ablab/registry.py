@@ -221,8 +221,9 @@ def load_plugins(files: list[Path]) -> str:
 
 def _failed_at(error: Exception, file: Path) -> str:
     """The last line of the file that the error came through, and what it says."""
-    lines = [(e.lineno, e.line) for e in traceback.extract_tb(error.__traceback__) if e.filename == str(file)]
+    own = str(file.absolute())
+    lines = [(each.lineno, each.line) for each in traceback.extract_tb(error.__traceback__) if each.filename == own]
     said = str(error) if isinstance(error, AblabError) else f"{type(error).__name__}: {error}"
-    if isinstance(error, SyntaxError) and error.filename == str(file):
+    if isinstance(error, SyntaxError) and error.filename == own:
         lines, said = [(error.lineno, error.text)], f"{type(error).__name__}: {error.msg}"
     return f", line {lines[-1][0]} ({(lines[-1][1] or '').strip()}): {said}" if lines else f": {said}"

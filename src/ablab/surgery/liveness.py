@@ -73,7 +73,7 @@ def others(value: Any) -> list[Any]:
     if isinstance(value, bool):
         return [not value]
     if isinstance(value, int):
-        return [value + 1, value + 2, 2 * value, value // 2, value // 4, value // 8, 1]
+        return [*dict.fromkeys((value + 1, value + 2, 2 * value, value // 2, value // 4, value // 8, 1))]
     if isinstance(value, float):
         return [2 * value, value / 2, value + 0.25, value - 0.25]
     return [1, 2, 3, 0.25, True] if value is None else []

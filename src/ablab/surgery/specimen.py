@@ -27,6 +27,8 @@ FACTS: dict[str, Any] = {
     "groups": 1,
     "bias": False,
 }
+# Slots whose parts stand in a network.
+MODULES = ("activation", "attention", "conv", "upsample", "norm", "dropout", "wrapper", "backbone")
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,10 @@ class Specimen:
             facts["inner"] = inner(facts["channels"])
         given = {name: facts[fact] for name, fact in self.entry.host.items() if fact in facts} | self.args | args
         with forked("specimen", self.entry.slot, self.entry.name):
-            return self.entry.build(**given)
+            built = self.entry.build(**given)
+        if self.entry.slot in MODULES and not isinstance(built, nn.Module):
+            raise ContractError(f"it makes a {type(built).__name__}, expected a torch.nn.Module; subclass nn.Module")
+        return built
 
 
 def inner(channels: int) -> nn.Module:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 
 from ablab.errors import ContractError
 from ablab.registry import Entry
-from ablab.surgery.contract import PROMISES, Broken, checks, told
+from ablab.surgery.contract import PROMISES, Broken, Check, checks, told
 from ablab.surgery.specimen import specimen
 
 
@@ -41,8 +42,13 @@ def examine(entry: Entry) -> Examination:
     except ContractError as error:
         tried = "What the host does not supply has a default, or declared alternatives."
         return Examination(entry, (Finding("built without arguments", tried, told(error)),))
-    findings = [Finding(each.name, (each.promise.__doc__ or "").split("\n")[0], each.broken()) for each in promised]
+    findings = [Finding(each.name, _tried(each), each.broken()) for each in promised]
     return Examination(entry, tuple(findings), _hint(entry, findings))
+
+
+def _tried(check: Check) -> str:
+    """What a promise's own first line says of it."""
+    return re.sub(r" \(trap \d+\)", "", (check.promise.__doc__ or "").split("\n")[0])
 
 
 def _hint(entry: Entry, findings: list[Finding]) -> str:
@@ -51,7 +57,10 @@ def _hint(entry: Entry, findings: list[Finding]) -> str:
     if not all(finding.broken and finding.broken.crashed for finding in own):
         return ""
     fitting = [slot for slot in PROMISES if slot != entry.slot and _fits(replace(entry, slot=slot))]
-    return f"it keeps every promise of {' and '.join(fitting)}: is it meant for that slot?" if fitting else ""
+    if not fitting:
+        return ""
+    slots = " and ".join([", ".join(fitting[:-1]), fitting[-1]] if fitting[1:] else fitting)
+    return f"it keeps every promise of {slots}: is it meant for {'one of these slots' if fitting[1:] else 'that slot'}?"
 
 
 def _fits(entry: Entry) -> bool:
