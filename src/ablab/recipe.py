@@ -8,6 +8,7 @@ A task extends `Recipe` with its own sections (`tasks/detection/recipe.py` adds 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
@@ -23,6 +24,25 @@ class PartSpec(Config):
 
 
 Part = Annotated[PartSpec, BeforeValidator(lambda value: {"part": value} if isinstance(value, str) else value)]
+
+
+@dataclass(frozen=True)
+class Slot:
+    """Of which slot a field's parts are: `box: Annotated[Part, Slot("box_loss")]`."""
+
+    name: str
+
+
+def parts(recipe: Config) -> list[tuple[str, str]]:
+    """The slot and the name of every part that a recipe's fields name."""
+    found = []
+    for name, field in type(recipe).model_fields.items():
+        value = getattr(recipe, name)
+        for slot in (each.name for each in field.metadata if isinstance(each, Slot)):
+            found += [(slot, each.part) for each in (value if isinstance(value, list) else [value]) if each]
+        if isinstance(value, Config):
+            found += parts(value)
+    return found
 
 
 def _pair(value: Any) -> Any:
@@ -235,8 +255,8 @@ class Edit(Config):
 
     Exactly one of `of`, `before`, `after`, `branch` says where: a part's name (`silu`), a module's name or a glob over
     names (`backbone.stage*.1`). `branch` names residual blocks: the part goes where the branch ends, before it is added
-    to the shortcut. `within` narrows it to a glob, and `but` leaves out what is inside its globs. `expect` is the number
-    of sites it must find.
+    to the shortcut. `within` narrows it to a glob, and `but` leaves out what is inside its globs. `expect` is how many
+    sites it must find.
     """
 
     op: Literal["replace", "insert", "wrap", "remove", "convert"]

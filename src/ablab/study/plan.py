@@ -23,7 +23,7 @@ from ablab.engine.memory import explained
 from ablab.engine.precision import choose
 from ablab.errors import ConfigError, UserError, suggest
 from ablab.measure import flops, latency, parameters
-from ablab.recipe import TrainRecipe
+from ablab.recipe import TrainRecipe, parts
 from ablab.study import controls
 from ablab.study.build import Made, build
 from ablab.study.design import Arm, arms
@@ -99,7 +99,7 @@ def at_a_time(study: Study) -> int:
 
 def _build(made: Sequence[Arm], seed: int, events: Events) -> list[Built]:
     built, broken = [], []
-    checked: set[str] = set()
+    checked: set[tuple[str | None, str]] = set()
     for done, arm in enumerate(made, start=1):
         try:
             task: Task = registry.task(arm.recipe.task)[1](arm.recipe)
@@ -119,13 +119,14 @@ def _build(made: Sequence[Arm], seed: int, events: Events) -> list[Built]:
     return built
 
 
-def _check_parts(arm: Arm, checked: set[str]) -> None:
-    """Hold every part that goes in to the contract of its slot, where it has one; `checked` have kept theirs."""
-    entries = {e.part: registry.get(e.part) for e in arm.edits if e.part and e.part not in checked}
-    for part, entry in entries.items():
-        if entry.slot in contract.PROMISES:
+def _check_parts(arm: Arm, checked: set[tuple[str | None, str]]) -> None:
+    """Hold every part that an edit or the recipe names to its slot's contract; `checked` have kept theirs."""
+    named = [*((None, edit.part) for edit in arm.edits if edit.part), *parts(arm.recipe)]
+    for slot, part in dict.fromkeys([*named, ("optimizer", arm.recipe.optimizer.name)]):
+        entry = registry.get(part, slot)
+        if (entry.slot, part) not in checked and entry.slot in contract.PROMISES:
             contract.check(entry)
-        checked.add(part)
+        checked.add((entry.slot, part))
 
 
 def _check_names(arm: Arm, model: nn.Module) -> None:

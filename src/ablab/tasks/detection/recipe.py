@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
 from ablab.config import Config
-from ablab.recipe import DataRecipe, ModelRecipe, Part, PartSpec, Recipe
+from ablab.recipe import DataRecipe, ModelRecipe, Part, PartSpec, Recipe, Slot
 
 
 class DetectionModel(ModelRecipe):
@@ -18,7 +18,7 @@ class DetectionModel(ModelRecipe):
 
     width: float | None = Field(default=None, gt=0)
     depth: float | None = Field(default=None, gt=0)
-    backbone: Part | None = None
+    backbone: Annotated[Part | None, Slot("backbone")] = None
     stem: Literal["conv", "focus", "separable"] = "conv"
     pool: Literal["sppf", "spp", "aspp"] = "sppf"
     residual: Literal["add", "concat"] = Field(default="add", description="how the backbone's blocks keep their input")
@@ -50,7 +50,7 @@ class DetectionData(DataRecipe):
     path: str = "photo-digits"
     splits: str | None = None
     fold: int | None = Field(default=None, ge=0)
-    sampler: Part = PartSpec(part="shuffle")
+    sampler: Annotated[Part, Slot("sampler")] = PartSpec(part="shuffle")
     classes: int | None = Field(default=None, ge=1, le=10, description="photo-digits: the first so many digits")
     size: int = Field(default=160, ge=64, description="photo-digits: side of a scene in pixels")
     scenes: tuple[int, int, int] = Field(default=(1600, 300, 300), description="photo-digits: train, validation, test")
@@ -67,11 +67,11 @@ class LossRecipe(Config):
     A field that the head has no use for is refused. `balance` weighs objectness a level (strides 8, 16, 32).
     """
 
-    box: Part = PartSpec(part="ciou")
-    objectness: Part | None = None
-    classification: Part = PartSpec(part="bce")
-    distribution: Part | None = None
-    assigner: Part | None = None
+    box: Annotated[Part, Slot("box_loss")] = PartSpec(part="ciou")
+    objectness: Annotated[Part | None, Slot("class_loss")] = None
+    classification: Annotated[Part, Slot("class_loss")] = PartSpec(part="bce")
+    distribution: Annotated[Part | None, Slot("distribution_loss")] = None
+    assigner: Annotated[Part | None, Slot("assigner")] = None
     box_gain: float | None = Field(default=None, ge=0)
     objectness_gain: float | None = Field(default=None, ge=0)
     classification_gain: float = Field(default=0.5, ge=0)
@@ -108,7 +108,7 @@ class AugmentRecipe(Config):
     multi_scale: float = Field(
         default=0.0, ge=0, lt=1, description="side of a batch, times 1 +- this, by whole strides"
     )
-    extra: list[Part] = Field(default_factory=list)
+    extra: Annotated[list[Part], Slot("augmentation")] = Field(default_factory=list)
 
 
 class PostprocessRecipe(Config):
