@@ -15,7 +15,7 @@ from ablab.measure.seeding import forked
 from ablab.registry import Entry
 from ablab.surgery.specimen import specimen
 
-SLOTS = ("activation", "attention", "norm", "conv", "dropout", "wrapper")
+SLOTS = ("activation", "attention", "norm", "conv", "dropout", "upsample", "wrapper")
 CHANNELS, SHAPE = 16, (2, 16, 9, 7)
 SITE = {  # what a site would tell
     "channels": CHANNELS,
