@@ -9,7 +9,8 @@ import pytest
 
 from ablab import registry, testing
 from ablab.cli import app
-from ablab.config import parse_yaml
+from ablab.config import parse, parse_yaml
+from ablab.recipe import Edit
 from ablab.study import spec
 from ablab.study.design import arms
 
@@ -26,7 +27,14 @@ def block(language: str, holds: str) -> str:
 
 def test_the_study_is_valid() -> None:
     study = spec.build(parse_yaml(block("yaml", "baseline:"), "README"), "README", ROOT)
-    assert [arm.name for arm in arms(study)] == ["baseline", "frelu", "cbam", "focal", "a/a"]
+    assert [arm.name for arm in arms(study)] == ["baseline", "frelu", "cbam", "focal", "a/a", "placebo/cbam"]
+
+
+def test_every_edit_that_is_shown_is_valid() -> None:
+    shown = re.findall(r"(?m)^\| `(\{op: .*?\})` \|", README)
+    edits = [parse(Edit, parse_yaml(text, "README"), "README") for text in shown]
+    assert {edit.op for edit in edits} == {"replace", "insert", "convert", "wrap", "remove"}
+    assert all(registry.get(edit.part) for edit in edits if edit.part)
 
 
 def test_the_part_keeps_its_contract(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
