@@ -2,7 +2,10 @@ import copy
 
 import pytest
 import torch
+import torchvision
 from torch import nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
 
 from ablab.measure import flops
 from ablab.measure.forward import forward, still
@@ -89,3 +92,24 @@ class Token(nn.Module):
 
 def test_a_view_of_a_parameter_goes_into_a_module():
     assert flops(Token(), torch.zeros(3, 4)) == 2 * 3 * 4 * 2
+
+
+@pytest.mark.parametrize("name", ["resnet18", "efficientnet_b0", "vit_b_16", "swin_t"])
+def test_the_count_is_torchs_own(name):
+    """Torch's FlopCounterMode on the plain kernels of attention."""
+    model = torchvision.models.get_model(name, weights=None, **({"image_size": 32} if name == "vit_b_16" else {}))
+    image = torch.rand(1, 3, 32, 32)
+    theirs = FlopCounterMode(display=False)
+    with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), theirs:
+        torch.backends.mha.set_fastpath_enabled(False)
+        try:
+            model.eval()(image)
+        finally:
+            torch.backends.mha.set_fastpath_enabled(True)
+    assert flops(model, image) == theirs.get_total_flops() > 0
+
+
+def test_an_example_made_for_inference_counts_alike():
+    with torch.inference_mode():
+        x = torch.rand(2, 4)
+        assert flops(nn.Linear(4, 5), x) == 2 * 2 * 4 * 5

@@ -4,6 +4,7 @@ import pytest
 import torch
 from broken_parts import BatchBound, Detached, Scale
 from networks import Plain, drawn
+from torch import nn
 
 from ablab import surgery
 from ablab.errors import ConfigError, SurgeryError
@@ -96,3 +97,12 @@ def test_what_stood_there_may_have_cut_the_gradient_or_mixed_its_samples():
         model = drawn(Plain)
         model.act = kind()
         surgery.apply(model, [surgery.replace(of="act", part=f"broken_parts:{kind.__name__}")], X)
+
+
+def test_values_are_looked_at_at_every_site():
+    """A part that was tried on such shapes may still overflow on other values."""
+    model = nn.Sequential(nn.Conv2d(3, 3, 1), nn.SiLU(), nn.Conv2d(3, 3, 1), nn.SiLU(), nn.Conv2d(3, 3, 1))
+    nn.init.zeros_(model[0].bias)
+    nn.init.constant_(model[2].bias, 200.0)
+    with pytest.raises(SurgeryError, match=r"3: broken_parts:Exponential gives NaN or inf on \[\(2, 3, 8, 8\)"):
+        surgery.apply(model, [surgery.replace(of="silu", part="broken_parts:Exponential")], X)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
-from torch.utils.flop_counter import FlopCounterMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import flop_registry
 
 from ablab.measure.forward import Example, forward, still
 
@@ -26,17 +28,30 @@ def flops(model: nn.Module, example: Example) -> int:
 @contextmanager
 def counted() -> Iterator[Callable[[], int]]:
     """Count what runs inside; the value is called afterwards for the FLOPs."""
-    counter = FlopCounterMode(display=False)
-    counter.mod_tracker = _Whole()  # type: ignore[assignment]
+    counter = _Counter()
     with _countable_attention(), counter:
-        yield lambda: int(counter.get_total_flops())
+        yield lambda: counter.total
 
 
-class _Whole(nullcontext[None]):
-    """Counts the network as one. The counter's own tracker, a number a module, fails on a module that is given a view
-    of a parameter, as timm's PiT does with its class token."""
+class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Torch's FlopCounterMode without its book-keeping by module, which takes longer than a small network runs."""
 
-    parents = frozenset({"Global"})
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.total = 0
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        named = dict(kwargs or {})
+        count = flop_registry.get(func._overloadpacket)
+        if count is None and func._can_decompose():
+            with self:
+                return func.decompose(*args, **named)
+        output = func(*args, **named)
+        if count is not None:
+            self.total += count(*args, **named, out_val=output)
+        return output
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from itertools import chain
 from math import prod
 from typing import Any
@@ -12,8 +13,9 @@ from torch import Tensor, nn
 
 from ablab.errors import SurgeryError
 from ablab.measure.flops import counted
-from ablab.measure.forward import Example
+from ablab.measure.forward import Example, forward, still
 from ablab.measure.parameters import parameters
+from ablab.measure.seeding import forked
 from ablab.recipe import Edit
 from ablab.records import EditReport, SiteReport
 from ablab.streams import Key
@@ -22,8 +24,8 @@ from ablab.surgery.bare import bare_copy
 from ablab.surgery.branch import branch_ends
 from ablab.surgery.given import every_given_argument_counts
 from ablab.surgery.host import meant
-from ablab.surgery.operate import Implant, operate
-from ablab.surgery.probe import Probe, probe
+from ablab.surgery.operate import Implant, Operation
+from ablab.surgery.probe import Call, Probe, probe
 from ablab.surgery.select import inside, named, nothing, part_class, select
 from ablab.surgery.sites import Site, find_sites
 from ablab.surgery.structure import outline
@@ -44,18 +46,18 @@ def apply(
     patient, memo, dressed = bare_copy(model)
     sites: list[SiteReport] = []
     unreached: dict[str, None] = {}
-    # The network runs once before the first edit and once after each: that run is also what the next edit looks at.
+    # The network runs once before the first edit and once after each; the next edit looks at what that run shows.
     selected = _selected(patient, edits[0], example) if edits else []
     seen, before = _look(patient, example, selected)
     healthy, after = seen.output, before
     for number, edit in enumerate(edits):
-        following = edits[number + 1] if number + 1 < len(edits) else None
         implants, missed = _operate(patient, edit, selected, seen, key)
         sites += [implant.report for implant in implants]
         unreached |= dict.fromkeys(map(str, missed))
-        selected = _selected(patient, following, example) if following else []
+        following = edits[number + 1 : number + 2]
+        selected = _selected(patient, following[0], example) if following else []
         try:
-            seen, after = _look(patient, example, selected)
+            seen, after = _look(patient, example, selected) if following else _run(patient, example, implants)
         except SurgeryError as error:
             raise SurgeryError(f"{edit}: with the edit done, {error}") from error
         _assert_alive(edit, implants, healthy, seen)
@@ -82,6 +84,24 @@ def _look(patient: nn.Module, example: Example, selected: Sequence[str]) -> tupl
     return seen, flops()
 
 
+def _run(patient: nn.Module, example: Example, implants: Sequence[Implant]) -> tuple[Probe, int]:
+    """What the last look needs, without the rest: the output, which implants were called, and the FLOPs."""
+    called: dict[int, list[Call]] = {}
+    with ExitStack() as stack:
+        for implant in implants:
+            hook = implant.part.register_forward_pre_hook(lambda part, _: called.update({id(part): []}))
+            stack.callback(hook.remove)
+        for context in (still(patient), torch.no_grad(), forked("probe")):
+            stack.enter_context(context)
+        flops = stack.enter_context(counted())
+        try:
+            output = forward(patient, example)
+        except Exception:
+            probe(patient, example)  # which names the module that fails
+            raise
+    return Probe(called, (), output), flops()
+
+
 def _operate(
     patient: nn.Module, edit: Edit, selected: Sequence[str], seen: Probe, key: Key
 ) -> tuple[list[Implant], list[FunctionalCall]]:
@@ -92,9 +112,8 @@ def _operate(
     sites = find_sites(patient, selected, seen.calls)
     _assert_expected(edit, sites)
     taken = {id(x) for x in chain(patient.modules(), patient.parameters())}
-    done: list[Implant] = []
-    for site in sites:
-        done += operate(patient, edit, entry, site, key)
+    operation = Operation(patient, edit, entry, key)
+    done = [implant for site in sites for implant in operation.at(site)]
     if entry is not None:
         _assert_own(edit, done, taken)
         least = min(done, key=lambda implant: prod(implant.feeds[0].shape))

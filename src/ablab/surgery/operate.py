@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import chain, count
 from keyword import iskeyword
+from typing import Any
 
 from torch import nn
 
@@ -23,7 +24,8 @@ from ablab.surgery.graft import HOST, CountFromZero, EachServed, Joint, PerCall,
 from ablab.surgery.host import INITIALISATION, arguments
 from ablab.surgery.select import named
 from ablab.surgery.sites import Site
-from ablab.surgery.trial import try_alone
+from ablab.surgery.structure import outline
+from ablab.surgery.trial import try_alone, try_values
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,49 +38,71 @@ class Implant:
     feeds: tuple[Feed, ...]
 
 
-def operate(patient: nn.Module, edit: Edit, entry: Entry | None, site: Site, key: Key) -> list[Implant]:
-    """Do an edit at a site of the patient; returns what now stands there, one for each part.
+@dataclass(frozen=True, eq=False)
+class Operation:
+    """One edit under way on a patient: `at` does it site by site.
 
-    Raises SurgeryError for a part that does not fit, ConfigError for its arguments.
+    `tried` holds with which arguments and on which shapes the part was tried so far.
     """
-    if entry is None:
-        return _remove(patient, edit, site)
-    label = _label(str(edit.part), site.old)
-    done = []
-    for host, use in zip(site.names, site.uses, strict=True):
-        name = f"{host}.{label}" if edit.op == "insert" else host
-        feeds = tuple(feed(edit, host, call) for call in use)
-        done.append(_implant(patient, edit, entry, site, name, feeds, key))
-    _graft(patient, site, _joined(edit, site, [each.part for each in done], label))
-    return done
 
+    patient: nn.Module
+    edit: Edit
+    entry: Entry | None  # None takes out
+    key: Key
+    tried: set[str] = field(default_factory=set)
 
-def _implant(
-    patient: nn.Module, edit: Edit, entry: Entry, site: Site, name: str, feeds: tuple[Feed, ...], key: Key
-) -> Implant:
-    """Build the part for one use of a site, with its weights and its mode, and try it."""
-    what = f"{name}: {edit.part}"
-    old = copy.deepcopy(site.old) if edit.op == "wrap" and len(site.uses) > 1 else site.old
-    if edit.op == "convert":
-        assert_untied(patient, what, old)
-    far: float | None = None
-    if entry.slot == INITIALISATION:
-        part = redrawn(edit, edit.args, name, old, key)
-        learns = []
-    else:
-        part = build(edit, entry, arguments(edit, entry, name, old, feeds), name, feeds, key)
-        theirs = {id(tensor) for tensor in old.parameters()}
+    def at(self, site: Site) -> list[Implant]:
+        """Do the edit at a site; returns what now stands there, one for each part.
+
+        Raises SurgeryError for a part that does not fit, ConfigError for its arguments.
+        """
+        if self.entry is None:
+            return _remove(self.patient, self.edit, site)
+        label = _label(str(self.edit.part), site.old)
+        done = []
+        for host, use in zip(site.names, site.uses, strict=True):
+            name = f"{host}.{label}" if self.edit.op == "insert" else host
+            feeds = tuple(feed(self.edit, host, call) for call in use)
+            done.append(self._implant(self.entry, site, name, feeds))
+        _graft(self.patient, site, _joined(self.edit, site, [each.part for each in done], label))
+        return done
+
+    def _implant(self, entry: Entry, site: Site, name: str, feeds: tuple[Feed, ...]) -> Implant:
+        """Build the part for one use of a site, with its weights and its mode, and try it."""
+        edit, what = self.edit, f"{name}: {self.edit.part}"
+        old = copy.deepcopy(site.old) if edit.op == "wrap" and len(site.uses) > 1 else site.old
+        stood = None if edit.op == "insert" else site.old
+        far: float | None = None
+        if edit.op == "convert":
+            assert_untied(self.patient, what, old)
+        if entry.slot == INITIALISATION:
+            part = redrawn(edit, edit.args, name, old, self.key)
+            try_alone(part, what, feeds, (), stood)
+        else:
+            args = arguments(edit, entry, name, old, feeds)
+            part = build(edit, entry, args, name, feeds, self.key)
+            mode(part, site.old)
+            if edit.op == "convert":
+                carry(entry, what, old, part)
+            self._try(part, what, args, feeds, stood)
+            far = drift(part, feeds) if edit.op == "convert" else None
+        gained = parameters(part) - (0 if stood is None else parameters(site.old))
+        return Implant(_report(edit, site, name, feeds[0], gained, far), part, stood, feeds)
+
+    def _try(
+        self, part: nn.Module, what: str, args: Mapping[str, Any], feeds: Sequence[Feed], old: nn.Module | None
+    ) -> None:
+        """Try the part alone; where one like it was tried on such shapes, its values alone."""
+        given = [value for value in args.values() if isinstance(value, nn.Module)]
+        shapes = [outline([[*each.args], dict(each.kwargs), each.expected]) for each in feeds]
+        told = "" if given else repr((shapes, args))
+        if told in self.tried:
+            return try_values(part, what, feeds)
+        theirs = {id(tensor) for module in given for tensor in module.parameters()}
         learns = [n for n, p in part.named_parameters() if p.requires_grad and id(p) not in theirs]
-        mode(part, site.old)
-    if edit.op == "convert" and entry.slot != INITIALISATION:
-        carry(entry, what, old, part)
-    stood = None if edit.op == "insert" else site.old
-    try_alone(part, what, feeds, learns, stood)
-    if edit.op == "convert" and entry.slot != INITIALISATION:
-        far = drift(part, feeds)
-    gained = parameters(part) - (parameters(site.old) if stood else 0)
-    report = _report(edit, site, name, feeds[0], gained, far)
-    return Implant(report, part, stood, feeds)
+        try_alone(part, what, feeds, learns, old)
+        if told:
+            self.tried.add(told)
 
 
 def mode(part: nn.Module, old: nn.Module) -> None:

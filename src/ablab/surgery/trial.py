@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from ablab.errors import SurgeryError, UserError
+from ablab.measure.forward import still
 from ablab.measure.seeding import forked
 from ablab.surgery.feed import Feed
 from ablab.surgery.structure import outline, tensors, with_tensors
@@ -29,6 +30,20 @@ def try_alone(
             _try(copy.deepcopy(part).eval(), what, each, learns, old)
 
 
+def try_values(part: nn.Module, what: str, feeds: Sequence[Feed]) -> None:
+    """For a part like one that was tried on such shapes: its values are finite here too. Raises SurgeryError."""
+    for each in feeds:
+        args, kwargs = with_tensors((each.args, dict(each.kwargs)), Tensor.clone)
+        with forked("trial"), still(part), torch.no_grad():
+            _assert_finite(what, each, part(*args, **kwargs))
+
+
+def _assert_finite(what: str, feed: Feed, output: Any) -> None:
+    if not _finite(output) and _finite((feed.args, feed.kwargs)):
+        given = outline(list(feed.args))
+        raise SurgeryError(f"{what} gives NaN or inf on {given}, which is finite; its arithmetic overflows")
+
+
 def _try(part: nn.Module, what: str, feed: Feed, learns: Collection[str], old: nn.Module | None) -> None:
     leaves: list[Tensor] = []
     args, kwargs = with_tensors((feed.args, dict(feed.kwargs)), partial(_on_graph, leaves))
@@ -39,8 +54,7 @@ def _try(part: nn.Module, what: str, feed: Feed, learns: Collection[str], old: n
             f"{what} turns {given} into {outline(output)}, expected {expected}; make the part keep what stood here "
             f"gave, or choose another site"
         )
-    if _finite((feed.args, feed.kwargs)) and not _finite(output):
-        raise SurgeryError(f"{what} gives NaN or inf on {given}, which is finite; its arithmetic overflows")
+    _assert_finite(what, feed, output)
     total = sum((t.sum() for t in tensors(output) if t.requires_grad), start=torch.zeros(()))
     if isinstance(total, Tensor) and total.requires_grad:
         total.backward()  # type: ignore[no-untyped-call]
