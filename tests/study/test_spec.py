@@ -9,7 +9,7 @@ import pytest
 import yaml
 from tiny_study import TINY, tiny
 
-from ablab.errors import ConfigError
+from ablab.errors import ConfigError, UnknownName
 from ablab.study import spec
 
 ROOT = Path(__file__).parents[2]
@@ -91,3 +91,14 @@ def test_overrides_reach_baseline_judge_and_study() -> None:
         spec.build(TINY, "tiny.yaml", Path.cwd(), {"baseline.train.epoch": 3})
     with pytest.raises(ConfigError, match="did you mean 'judge'"):
         spec.build(TINY, "tiny.yaml", Path.cwd(), {"jugde.alpha": 3})
+
+
+def test_some_of_the_changes_with_what_answers_them() -> None:
+    changes = [{"name": name, "set": {"train.batch": n}} for n, name in enumerate("abc", 2)]
+    study = tiny(changes=changes, controls=["a/a", {"wider": "a"}, {"wider": "c"}])
+    some = spec.only(study, ["c", "b"])
+    assert [change.name for change in some.changes] == ["b", "c"]
+    assert [some.control_name(each) for each in some.controls] == ["a/a", "wider/c"]
+    assert [change.name for change in study.changes] == ["a", "b", "c"]
+    with pytest.raises(UnknownName, match="unknown change 'bb' in --only; did you mean 'b'"):
+        spec.only(study, ["bb"])

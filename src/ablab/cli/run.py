@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from ablab.cli.answer import Answer, Data, Folder, Json, Plugins, Sets, answering, display, settings
-from ablab.cli.plan import StudyFile
+from ablab.cli.plan import Only, StudyFile, asked_for
 
 Jobs = Annotated[
     int | None, typer.Option("--jobs", min=1, help="Runs at a time. [default: cores / threads a run, or GPUs]")
@@ -18,6 +18,7 @@ Jobs = Annotated[
 def run(
     study: StudyFile,
     data: Data = None,
+    only: Only = None,
     folder: Folder = None,
     jobs: Jobs = None,
     set: Sets = None,
@@ -26,9 +27,7 @@ def run(
 ) -> None:
     """Train every arm under every seed, judge and report. A second call does only what is missing."""
     with answering(json) as answer:
-        from ablab.study import spec
-
-        asked = spec.load(study, settings(set, data, "baseline."))
+        asked = asked_for(study, only, settings(set, data, "baseline."))
         drive(asked, folder or Path("runs") / asked.name, jobs, [*(plugin or [])], answer)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -9,7 +10,7 @@ from pydantic import BeforeValidator, Field, SerializeAsAny, model_validator
 
 from ablab import registry
 from ablab.config import Config, load_yaml, override, parse
-from ablab.errors import ConfigError, suggest
+from ablab.errors import ConfigError, UnknownName, suggest
 from ablab.recipe import Change, Recipe
 from ablab.records import slug
 
@@ -123,6 +124,20 @@ def load(path: Path, changes: dict[str, Any] | None = None) -> Study:
     Raises ConfigError for an unknown key, name or type, with the nearest valid word.
     """
     return build(load_yaml(path), str(path), path.resolve().parent, changes)
+
+
+def only(study: Study, names: Sequence[str]) -> Study:
+    """The study with some of its changes, in its own order; a control that answers another change goes with that.
+
+    Raises UnknownName for a change that there is not.
+    """
+    known = [change.name for change in study.changes]
+    for name in names:
+        if name not in known:
+            raise UnknownName("change", name, known, "--only")
+    kept = tuple(change for change in study.changes if change.name in names)
+    controls = tuple(each for each in study.controls if study.answered(each) in {"", *names})
+    return study.model_copy(update={"changes": kept, "controls": controls})
 
 
 def build(data: dict[str, Any], where: str, root: Path, changes: dict[str, Any] | None = None) -> Study:
