@@ -163,7 +163,7 @@ def test_change_net_plans_cleanly() -> None:
 
 
 def test_change_net_trains() -> None:
-    """Twelve steps on one batch of scenes: the loss falls, and every weight has moved."""
+    """Thirty steps on one batch of scenes: the loss is halved, and every weight has moved."""
     asked = chosen_arm("yolov5-ladder", "change_net")
     task = registry.task("detection")[1](asked.recipe)
     model = build(task, asked, 0).model.train()
@@ -172,11 +172,11 @@ def test_change_net_trains() -> None:
     before = {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
     optimizer = torch.optim.AdamW(model.parameters(), 2e-3)
     losses = []
-    for _ in range(12):
+    for _ in range(30):
         loss = task.step(model, batch).loss
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         losses.append(loss.item())
-    assert losses[-1] < 0.9 * losses[0]
+    assert losses[-1] < 0.6 * losses[0]  # 0.46 was measured
     assert [name for name, parameter in model.named_parameters() if torch.equal(parameter, before[name])] == []
