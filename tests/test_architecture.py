@@ -23,6 +23,7 @@ OURS = {
     "study": {*LANDING, "surgery", "measure", "weights", "engine", "export", "stats"},
     "reports": {*LANDING, "stats"},
     "testing": {*LANDING, "surgery", "parts"},
+    "catalogue": {*LANDING, "measure", "surgery", "reports"},
     "export": {*LANDING, "surgery", "measure"},
     "diagnose": {*LANDING, "measure", "stats"},
     "serve": {*LANDING, "export"},
@@ -40,6 +41,7 @@ HEAVY_ALLOWED = {
     "study": {"torch"},
     "reports": set(),
     "testing": {"torch"},
+    "catalogue": {"torch"},
 }
 WITHOUT_TORCH = ("tasks/detection/formats", "tasks/detection/metrics", "tasks/detection/recipe.py", "reports", "stats")
 FORBIDDEN_CALLS = {"eval", "exec", "compile", "__import__"}

@@ -170,9 +170,11 @@ def test_data_check_names_the_planted_boxes(bccd: Path) -> None:
 
 
 def test_parts_lists_every_slot() -> None:
-    table = json.loads(ablab("parts", "--json").stdout)
-    assert {"silu", "hardswish", "frelu"} <= set(table["activation"])
-    assert {"se", "cbam", "eca", "ca"} <= set(table["attention"])
+    slots = json.loads(ablab("parts", "--json").stdout)["slots"]
+    names = {slot: {part["name"] for part in found["parts"]} for slot, found in slots.items()}
+    assert {"silu", "hardswish", "frelu"} <= names["activation"]
+    assert {"se", "cbam", "eca", "ca"} <= names["attention"]
+    assert all(part["cost"]["ms"] >= 0 for found in slots.values() for part in found["parts"])
 
 
 def test_check_holds_a_plugin_to_its_contract(tmp_path: Path) -> None:

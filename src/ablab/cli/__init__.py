@@ -22,7 +22,7 @@ app.command("train")(train.train)
 app.command("eval")(evaluate.evaluate)
 app.command("predict")(predict.predict)
 app.add_typer(data.app, name="data")
-app.command("parts")(parts.parts)
+app.add_typer(parts.app, name="parts")
 app.command("check")(check.check)
 app.command("weights")(weights.weights)
 

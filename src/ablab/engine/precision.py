@@ -121,7 +121,7 @@ class Precision:
         return {
             "python": platform.python_version(),
             "torch": torch.__version__,
-            "device": torch.cuda.get_device_name(self.device) if self.cuda else f"cpu, {_cpu_name()}",
+            "device": torch.cuda.get_device_name(self.device) if self.cuda else f"cpu, {processor()}",
             "capability": torch.backends.cpu.get_cpu_capability(),
             "precision": NAMES[self.dtype],
             "memory_format": "channels_last" if self.channels_last else "contiguous",
@@ -173,7 +173,8 @@ def _cpu_has(*features: str) -> bool:
     return bool(set(features) & set(_cpuinfo("flags").split()))
 
 
-def _cpu_name() -> str:
+def processor() -> str:
+    """The processor's name, as the machine gives it."""
     return _cpuinfo("model name") or platform.processor() or platform.machine()
 
 

@@ -43,7 +43,7 @@ class Specimen:
         own = self.entry.arguments
         facts = FACTS | {name: args.pop(name) for name in list(args) if name in FACTS and name not in own}
         if "inner" in self.entry.host.values():
-            facts["inner"] = inner(facts["channels"])
+            facts["inner"] = inner(args.get("channels", facts["channels"]))
         given = {name: facts[fact] for name, fact in self.entry.host.items() if fact in facts} | self.args | args
         with forked("specimen", self.entry.slot, self.entry.name):
             built = self.entry.build(**given)
