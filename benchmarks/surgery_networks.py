@@ -170,7 +170,8 @@ def reasons(rows: Sequence[Row]) -> Iterator[str]:
 
 
 def _shape_of(error: str, case: Case) -> str:
-    text = re.sub(r"'[^']*'|\([^()]*\)|\[[^\]]*\]|\S*[._\d]\S*", "_", error.replace(case.part, "_"))
+    text = re.sub(rf"(?<![\w-])({re.escape(case.part)}|{re.escape(case.of or case.part)})(?![\w-])", "_", error)
+    text = re.sub(r"'[^']*'|\([^()]*\)|\[[^\]]*\]|\S*[._\d]\S*", "_", text)
     return re.sub(r"\W+", " ", text.split(" is called as a function")[0])[:400]
 
 

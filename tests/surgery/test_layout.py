@@ -59,10 +59,31 @@ def test_a_convnext_block_goes_there_and_back():
         (lambda x: x.view(2, 2, 2, 6, 8).transpose(1, 2).reshape(2, 4, 6, 8), False),
         (lambda x: torch.cat(x.permute(0, 2, 3, 1).chunk(2, dim=1), dim=1), True),
         (lambda x: x.mean((2, 3)), False),
+        (lambda x: x.permute(0, 2, 3, 1) @ torch.ones(4, 6), True),
+        (lambda x: x.permute(0, 2, 3, 1).split([1, 3], dim=-1)[1], True),
+        (lambda x: torch.nn.functional.unfold(x, 3), False),
     ],
 )
 def test_moves_of_axes(move, last):
     assert last_after(nn.Conv2d(4, 4, 1), move) == [False, last]
+
+
+class Heads(nn.Module):
+    """Attention of two heads, written out."""
+
+    def __init__(self):
+        super().__init__()
+        self.qkv = nn.Linear(4, 12)
+
+    def forward(self, x):
+        tokens = x.flatten(2).transpose(1, 2)
+        q, k, v = self.qkv(tokens).reshape(2, 48, 3, 2, 2).permute(2, 0, 3, 1, 4)
+        return ((q @ k.transpose(-2, -1)).softmax(-1) @ v).transpose(1, 2).reshape(2, 48, 4)
+
+
+def test_heads_of_attention_are_split_and_joined():
+    back = Does(lambda x: x.transpose(1, 2).reshape(2, 4, 6, 8))
+    assert last_after(nn.Conv2d(4, 4, 1), Heads(), back) == [False, True, False]
 
 
 def test_a_layer_norm_for_maps_gives_maps():

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ablab.surgery.structure import tensors
+from ablab.surgery.structure import Shape, tensors
 
 _MARK = "_ablab_channels_last"
 _SIZES = (2, 3, 5, 7, 11, 13, 17, 19)  # distinct, so that an axis is known by its size
@@ -25,9 +25,10 @@ _FIRST = _spellings(
     "conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d batch_norm instance_norm group_norm "
     "max_pool1d max_pool2d max_pool3d avg_pool1d avg_pool2d avg_pool3d adaptive_avg_pool1d adaptive_avg_pool2d "
     "adaptive_avg_pool3d adaptive_max_pool1d adaptive_max_pool2d adaptive_max_pool3d interpolate pixel_shuffle "
-    "pixel_unshuffle"
+    "pixel_unshuffle unfold fold"
 )
 _MOVES = _spellings("permute transpose transpose_ swapaxes swapdims movedim moveaxis")
+_RESHAPES = _spellings("reshape view flatten unflatten reshape_as view_as")
 
 
 def channels_last(value: Any) -> bool:
@@ -38,25 +39,29 @@ def channels_last(value: Any) -> bool:
 def follow(func: Any, args: Sequence[Any], kwargs: dict[str, Any], output: Any) -> None:
     """Mark what a torch function gave, from what it took.
 
-    A map keeps its layout as long as the size of the last axis stays; a permutation moves the channels with their axis.
+    A permutation moves the channels with their axis. Else a map keeps its layout where its last axis keeps its size or
+    all others do, and where the last axis is split or takes others in, as the heads of attention do.
     """
     if not isinstance(output, Tensor | tuple | list):
         return
-    if func in _LAST:
-        last = True
-    elif func in _FIRST:
-        last = False
-    elif func in _MOVES:
-        last = _moved_last(func, args, kwargs)
-    else:
-        sizes = {tensor.shape[-1] for tensor in tensors((args, kwargs)) if getattr(tensor, _MARK, False)}
-        if not sizes:
-            return
-        for tensor in tensors(output):
-            setattr(tensor, _MARK, tensor.dim() > 2 and tensor.shape[-1] in sizes)
-        return
+    marked = [tensor for tensor in tensors((args, kwargs)) if getattr(tensor, _MARK, False)]
     for tensor in tensors(output):
+        if func in _LAST or func in _FIRST:
+            last = func in _LAST
+        elif func in _MOVES:
+            last = _moved_last(func, args, kwargs)
+        elif not marked:
+            continue
+        else:
+            last = any(_keeps(func, tuple(given.shape), tuple(tensor.shape)) for given in marked)
         setattr(tensor, _MARK, last and tensor.dim() > 2)
+
+
+def _keeps(func: Any, before: Shape, after: Shape) -> bool:
+    if before[-1:] == after[-1:] or before[:-1] == after[:-1]:
+        return True
+    less, more = sorted((before[-1], after[-1] if after else 1))
+    return func in _RESHAPES and less > 1 and more % less == 0
 
 
 def _moved_last(func: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> bool:
