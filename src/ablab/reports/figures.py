@@ -147,6 +147,8 @@ def _cost(view: View, name: str, label: str) -> Drawing | None:
     ]
     if not points:
         return None
+    from matplotlib.ticker import EngFormatter
+
     with styled():
         height = max(260, 21 * len(points) + 80)
         figure, axes = blank(WIDTH, height, (50, 126, 12, 42))
@@ -163,7 +165,7 @@ def _cost(view: View, name: str, label: str) -> Drawing | None:
         axes.set(xlabel=label, ylabel=view.metric)
         axes.xaxis.set_major_locator(_ticks(3))
         if name != "latency_ms":
-            axes.xaxis.set_major_formatter(lambda value, _: numerals.amount(value))
+            axes.xaxis.set_major_formatter(EngFormatter())  # as many digits as tell two ticks apart
         _name_points(axes, view, points, height - 54)
         alt = "; ".join(f"{arm.name} {cost:g}: {numerals.score(centre)}" for cost, centre, arm in points)
         return Drawing(svg(figure, f"cost-{name}"), f"{view.metric} against {label}: {alt}")
