@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import pytest
 import torch
 from tiny import recipe
@@ -37,3 +40,25 @@ def test_other_errors_come_through(error: Exception) -> None:
     with pytest.raises(type(error)) as caught, explained(recipe().train):
         raise error
     assert caught.value is error
+
+
+FAULTS = """
+import resource, torch
+from ablab.engine.memory import keep_freed
+
+def faults():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    torch.ones(50_000_000)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+keep_freed()
+print(*(faults() for _ in range(5)))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="glibc's allocator, which is Linux's")
+def test_memory_that_a_step_freed_serves_the_next_without_page_faults():
+    shown = subprocess.run([sys.executable, "-c", FAULTS], capture_output=True, text=True, check=True).stdout
+    first, *_, last = map(int, shown.split())
+    assert first > 50  # 200 MB in pages of 2 MB, if not of 4 kB
+    assert last < first / 10

@@ -28,7 +28,7 @@ from ablab.engine.evaluate import evaluate, score
 from ablab.engine.events import Events, Silent, working
 from ablab.engine.ledger import Row, write_curves
 from ablab.engine.loading import in_order, joined, load
-from ablab.engine.memory import explained
+from ablab.engine.memory import explained, keep_freed
 from ablab.engine.snapshot import Snapshots
 from ablab.engine.training import Training
 from ablab.errors import ConfigError, DataError, RunError, StoreError
@@ -89,6 +89,7 @@ def fit(
         )
     if not len(splits.train):
         raise DataError("the training split is empty: expected at least one sample")
+    keep_freed()
     with explained(train):
         training = Training(task, model, splits, recipe, key, metric or "", direction, team)
         with training.precision.settled():

@@ -1,7 +1,9 @@
-"""Out of memory, in words that help."""
+"""The process's memory: kept between steps, and in words that help where it runs out."""
 
 from __future__ import annotations
 
+import ctypes
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -12,6 +14,21 @@ from ablab.recipe import TrainRecipe
 
 SIGNS = ("not enough memory", "can't allocate memory", "Cannot allocate memory", "out of memory", "Insufficient memory")
 LOST_WORKER = ("killed by signal", "exited unexpectedly")  # torch's words for a loader process that died
+
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # malloc.h's
+NEVER = 2**31 - 1  # bytes; the largest that mallopt takes
+
+
+def keep_freed() -> None:
+    """Let the C library keep what a step frees for the next one, where it is glibc; elsewhere nothing happens.
+
+    It would give large maps back to the system and fault them in again, page by page, in every step: a tenth to a fifth
+    of YOLOv5n's training on two cores.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    if mallopt is not None:
+        mallopt(M_TRIM_THRESHOLD, NEVER)
+        mallopt(M_MMAP_THRESHOLD, NEVER)
 
 
 @contextmanager
