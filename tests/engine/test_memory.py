@@ -48,17 +48,17 @@ from ablab.engine.memory import keep_freed
 
 def faults():
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-    torch.ones(50_000_000)
+    torch.ones(12_000_000)
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 
 keep_freed()
-print(*(faults() for _ in range(5)))
+print(*(faults() for _ in range(60)))
 """
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="glibc's allocator, which is Linux's")
 def test_memory_that_a_step_freed_serves_the_next_without_page_faults():
     shown = subprocess.run([sys.executable, "-c", FAULTS], capture_output=True, text=True, check=True).stdout
-    first, *_, last = map(int, shown.split())
-    assert first > 50  # 200 MB in pages of 2 MB, if not of 4 kB
-    assert last < first / 10
+    counts = list(map(int, shown.split()))
+    assert counts[0] > 10  # 48 MB in pages of 2 MB, if not of 4 kB
+    assert sum(counts[-20:]) < counts[0]  # after some rounds; one that lies badly may still fault
