@@ -6,7 +6,7 @@ Shares no code with surgery: hooks of its own tell the place, and torch's dispat
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -67,11 +67,11 @@ def kind_of(packet: Any, args: tuple[Any, ...]) -> str:
     return kind
 
 
-def called(model: nn.Module, example: Example) -> set[str]:
-    """The names of the modules that run."""
-    ran: set[str] = set()
+def _run(model: nn.Module, example: Example, note: Callable[[str, Any], object]) -> None:
+    """Run the network; `note` is told the name and the output of every module that runs."""
     handles = [
-        module.register_forward_hook(lambda *_, name=name: ran.add(name)) for name, module in model.named_modules()
+        module.register_forward_hook(lambda _, __, output, name=name: note(name, output))
+        for name, module in model.named_modules()
     ]
     try:
         with torch.no_grad():
@@ -79,6 +79,12 @@ def called(model: nn.Module, example: Example) -> set[str]:
     finally:
         for handle in handles:
             handle.remove()
+
+
+def called(model: nn.Module, example: Example) -> set[str]:
+    """The names of the modules that run."""
+    ran: set[str] = set()
+    _run(model, example, lambda name, output: ran.add(name))
     return ran
 
 
@@ -89,19 +95,11 @@ def stages(model: nn.Module, example: Example) -> list[str]:
     """
     shapes: dict[str, list[tuple[int, ...]]] = {}
 
-    def note(name: str) -> Any:
-        def hook(module: nn.Module, args: Any, output: Any) -> None:
+    def note(name: str, output: Any) -> None:
+        if name:
             shapes.setdefault(name, []).append(tuple(output.shape) if isinstance(output, Tensor) else ())
 
-        return hook
-
-    handles = [module.register_forward_hook(note(name)) for name, module in model.named_modules() if name]
-    try:
-        with torch.no_grad():
-            forward(model, example)
-    finally:
-        for handle in handles:
-            handle.remove()
+    _run(model, example, note)
     last: dict[tuple[int, ...], str] = {}
     for depth in (1, 2, 3):
         last = {

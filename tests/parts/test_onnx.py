@@ -13,21 +13,11 @@ from torch import Tensor, nn
 from ablab import registry
 from ablab.measure.seeding import forked
 from ablab.registry import Entry
-from ablab.surgery.specimen import specimen
+from ablab.surgery.specimen import FACTS, specimen
 
 SLOTS = ("activation", "attention", "norm", "conv", "dropout", "upsample", "wrapper")
 CHANNELS, SHAPE = 16, (2, 16, 9, 7)
-SITE = {  # what a site would tell
-    "channels": CHANNELS,
-    "in_channels": CHANNELS,
-    "out_channels": CHANNELS,
-    "kernel_size": 3,
-    "stride": 1,
-    "padding": 1,
-    "dilation": 1,
-    "groups": 1,
-    "bias": True,
-}
+SITE = FACTS | {"channels": CHANNELS, "in_channels": CHANNELS, "out_channels": CHANNELS, "bias": True}
 
 
 class Bundle(nn.Module):
