@@ -6,7 +6,7 @@ Shares no code with surgery: hooks of its own tell the place, and torch's dispat
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
