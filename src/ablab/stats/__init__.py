@@ -4,6 +4,7 @@ from ablab.stats import judge
 judge({"baseline": {0: 0.50, 1: 0.52}, "frelu": {0: 0.53, 1: 0.54}}, "baseline", smallest_interesting=0.01)
 """
 
+from ablab.stats.crossed import FEWEST_GROUPS, Population, image_weights, population
 from ablab.stats.equivalence import equivalence_interval, equivalent
 from ablab.stats.multiplicity import holm, simultaneous_interval
 from ablab.stats.paired import Comparison, compare, critical_t, interval, pairing, sign_flip
@@ -11,8 +12,10 @@ from ablab.stats.power import MOST_SEEDS, detection_power, fresh_seeds, seeds_ne
 from ablab.stats.verdicts import Verdict, judge
 
 __all__ = [
+    "FEWEST_GROUPS",
     "MOST_SEEDS",
     "Comparison",
+    "Population",
     "Verdict",
     "compare",
     "critical_t",
@@ -21,9 +24,11 @@ __all__ = [
     "equivalent",
     "fresh_seeds",
     "holm",
+    "image_weights",
     "interval",
     "judge",
     "pairing",
+    "population",
     "seeds_needed",
     "sign_flip",
     "simultaneous_interval",
