@@ -1,4 +1,4 @@
-"""From scores to verdicts: helps, hurts, equivalent or undecided, for every arm against one baseline.
+"""From scores to verdicts: helps, hurts, equivalent or undecided, for every arm against what it is compared with.
 
     helps, hurts   Holm-adjusted p < alpha, in the metric's good or bad direction
     equivalent     neither, and the 1 - 2 alpha interval lies inside +-smallest_interesting
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -42,7 +42,7 @@ Scores = Mapping[int, float | None]  # {seed: score}
 class Verdict:
     """What a study says of one arm. All but the p-values, `pairing` and the counts is in the metric's units.
 
-    `effect` is the mean of `differences` {seed: arm - baseline}, whatever the metric's good direction. `interval` is
+    `effect` is the mean of `differences` {seed: arm - `against`}, whatever the metric's good direction. `interval` is
     pointwise, 1 - alpha; `simultaneous` is Bonferroni's over all judged arms; `equivalence` is 1 - 2 alpha. `n` counts
     pairs: below two of them `sd`, `p` and `p_holm` are NaN and the intervals are (-inf, inf); at none `effect` is NaN
     too. `p_sign_flip` is shown for 6 to 20 pairs; `pairing` is None where it is undefined; `fresh_seeds` (low, high)
@@ -64,6 +64,7 @@ class Verdict:
     pairing: float | None
     fresh_seeds: tuple[int, int] | None
     differences: dict[int, float]
+    against: str = "baseline"
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data for JSON: a number that is NaN or infinite becomes None, a seed becomes a word."""
@@ -126,7 +127,7 @@ class _Pairs:
 
 def judge(
     scores: Mapping[str, Scores],
-    baseline: str,
+    baseline: str | Mapping[str, str],
     *,
     direction: Literal["max", "min"] = "max",
     smallest_interesting: float,
@@ -135,6 +136,9 @@ def judge(
 ) -> list[Verdict]:
     """One verdict an arm of `scores` {arm: {seed: score}} but the baseline, in the order given.
 
+    `baseline` is what all are compared with, or {arm: what it is compared with}, which names the arms to judge: one
+    family of Holm's, whatever each is compared with (a ladder's rungs, the parts of a full model).
+
     A seed that is missing, None or not finite on either side drops that pair; the verdict's qualifiers count the loss.
     Controls (`a/a`, `placebo`) are judged as every arm is, and count in K: a study asks as many questions as it has
     arms. `direction` says what is good and leaves the effect's sign alone; `smallest_interesting` is in the metric's
@@ -142,7 +146,9 @@ def judge(
 
     Raises UnknownName for a baseline or control without scores; ConfigError for numbers out of range.
     """
-    for name in (baseline, *controls):
+    against = {arm: baseline for arm in scores if arm != baseline} if isinstance(baseline, str) else dict(baseline)
+    wanted = [baseline] if isinstance(baseline, str) else [*against, *against.values()]
+    for name in (*wanted, *controls):
         if name not in scores:
             raise UnknownName("arm", name, scores, "judge")
     if direction not in ("max", "min"):
@@ -152,12 +158,12 @@ def judge(
     if not 0 < alpha < 0.5:
         raise ConfigError(f"alpha must lie between 0 and 0.5, got {alpha}; 0.05 is usual")
     seeds = {seed for arm in scores.values() for seed in arm}
-    paired = {arm: _pair(own, scores[baseline], seeds) for arm, own in scores.items() if arm != baseline}
+    paired = {arm: _pair(scores[arm], scores[other], seeds) for arm, other in against.items()}
     rule = _Rule(1 if direction == "max" else -1, smallest_interesting, alpha, len(paired))
     comparisons = [compare(pairs.differences) for pairs in paired.values()]
     adjusted = holm([comparison.p for comparison in comparisons])
     return [
-        _verdict(arm, pairs, comparison, float(p_holm), rule, arm in controls)
+        replace(_verdict(arm, pairs, comparison, float(p_holm), rule, arm in controls), against=against[arm])
         for (arm, pairs), comparison, p_holm in zip(paired.items(), comparisons, adjusted, strict=True)
     ]
 

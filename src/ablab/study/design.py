@@ -21,7 +21,8 @@ class Arm:
     """What is trained: the baseline with zero or more changes.
 
     `stream` names the arm's random streams: the study's for every arm but an A/A one, whose luck is its own.
-    `answers` is the change that a placebo or wider control stands against.
+    `answers` is the change that a placebo or wider control stands against; `against` is the arm that this one is
+    compared with.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Arm:
     differences: tuple[str, ...] = ()
     stream: str = ""
     answers: str = ""
+    against: str = BASELINE
 
 
 def arms(study: Study) -> list[Arm]:

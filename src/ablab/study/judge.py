@@ -50,7 +50,7 @@ def verdicts(study: Study, made: Sequence[Arm], table: Scores) -> list[dict[str,
     """One verdict an arm, as plain data."""
     judged = stats.judge(
         {arm.name: table.get(arm.name, {}) for arm in made},
-        BASELINE,
+        {arm.name: arm.against for arm in made if arm.name != BASELINE},
         direction=study.judge.direction,
         smallest_interesting=study.judge.smallest_interesting,
         alpha=study.judge.alpha,
