@@ -6,7 +6,7 @@ Splits --(epoch, index)--> sample --collate--> batch --step----> Step(loss, part
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -92,8 +92,13 @@ class Meter(Protocol):
     def choose(self, items: Items) -> Settings:
         """Thresholds, chosen on the split that `items` comes from."""
 
-    def score(self, items: Items, settings: Settings, weights: np.ndarray | None = None) -> dict[str, np.ndarray]:
-        """Every metric under image weights (B, images): {name: (B,)}. No weights means one row of ones."""
+    def score(
+        self, items: Items, settings: Settings, weights: np.ndarray | None = None, only: Collection[str] = ()
+    ) -> dict[str, np.ndarray]:
+        """Every metric, or `only` some, under image weights (B, images): {name: (B,)}.
+
+        No weights means one row of ones. Raises UnknownName for a metric that there is not.
+        """
 
     def curves(self, items: Items, settings: Settings) -> dict[str, Any]:
         """Curves to draw, as plain lists: {"pr": ..., "f1": ...}."""

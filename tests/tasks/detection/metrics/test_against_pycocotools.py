@@ -111,15 +111,19 @@ def test_nothing_there(missing):
 
 
 @settings(max_examples=25, deadline=None)
-@given(seed=st.integers(0, 2**32 - 1), levels=st.sampled_from([0, 3]), step=st.sampled_from([0.0, 16.0]))
-def test_integer_weights_are_repeated_images(seed, levels, step):
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    levels=st.sampled_from([0, 3]),
+    step=st.sampled_from([0.0, 16.0]),
+    times=st.lists(st.lists(st.integers(0, 5), min_size=5, max_size=5), min_size=1, max_size=3),
+)
+def test_integer_weights_are_repeated_images(seed, levels, step, times):
     rng = np.random.Generator(np.random.Philox(seed))
     problem = random_problem(rng, 5, 2, 5, 10, step, levels, 0.2, 150.0, 3)
     # Ties between images stay. Of those in one image one is kept: copies would interleave them, weights cannot.
     one = {(r["image_id"], r["category_id"], r["score"]): r for r in problem.results}
     problem.results = list(one.values())
-    times = rng.integers(0, 4, (3, 5))
-    times[0] = 1
+    times = np.array([[1] * 5, *times])
     with tempfile.TemporaryDirectory() as name:
         meter, items = evidence(problem, Path(name))
     scores = meter.score(items, {}, times)
@@ -132,6 +136,8 @@ def test_integer_weights_are_repeated_images(seed, levels, step):
         theirs = arrays["precision"][:, :, :, 0, 2].mean((0, 1))
         ours = [np.nan_to_num(scores[f"AP/{name}"][row], nan=-1) for name in meter.classes]
         np.testing.assert_allclose(ours, theirs, **CLOSE)
+    for name in ("AP", "AP75", f"AP/{meter.classes[0]}"):  # asked for alone
+        np.testing.assert_array_equal(meter.score(items, {}, times, only=(name,))[name], scores[name])
 
 
 def test_order_of_images_and_detections_does_not_matter_without_ties(tmp_path):

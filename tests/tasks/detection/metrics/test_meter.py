@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ablab.errors import DataError, Diverged
+from ablab.errors import DataError, Diverged, UnknownName
 from ablab.records import read_items, write_items
 from ablab.tasks.detection.boxes import Detections, Truth
 from ablab.tasks.detection.metrics.average import precision_recall
+from ablab.tasks.detection.metrics.figures import BLOCK
 from ablab.tasks.detection.metrics.meter import DetectionMeter
 
 SQUARE = (0.0, 0.0, 10.0, 10.0)
@@ -214,6 +215,37 @@ def test_replicates_agree_with_one_at_a_time():
         assert all(np.array_equal(together[n][row], v[0], equal_nan=True) for n, v in alone.items())
     scaled = measured(*pairs, weights=weights * 7.3)
     np.testing.assert_allclose(scaled["AP"], together["AP"], atol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["AP", "AP75", "APm", "AR10", "ARl", "AP/b", "AP50/a", "F1", "recall@0.4"])
+def test_a_figure_asked_for_alone_is_the_same(name):
+    detections = found((0, 0.9, SQUARE), (0, 0.8, NOWHERE), (1, 0.7, BESIDE), (1, 0.6, (0.0, 0.0, 60.0, 70.0)))
+    meter = DetectionMeter(["a", "b"])
+    objects = truth("x", (0, SQUARE), (1, BESIDE), (1, (0.0, 0.0, 60.0, 60.0)))
+    meter.update([detections], [objects])
+    settings, weights = {"threshold": 0.65}, np.array([[1.0], [2.5]])
+    alone = meter.score(meter.items(), settings, weights, only=(name,))
+    assert list(alone) == [name]
+    np.testing.assert_array_equal(alone[name], meter.score(meter.items(), settings, weights)[name])
+
+
+def test_more_replicates_than_are_held_at_once():
+    meter = DetectionMeter(["a", "b"])
+    meter.update(
+        [found((0, 0.9, SQUARE), (1, 0.8, SQUARE)), found()], [truth("x", (0, SQUARE)), truth("y", (0, SQUARE))]
+    )
+    weights = np.random.Generator(np.random.Philox(2)).standard_exponential((BLOCK + 3, 2))
+    scores = meter.score(meter.items(), {}, weights, only=("AP50",))["AP50"]
+    reached = weights[:, 0] / weights.sum(1)  # recall; precision is 1 up to it
+    np.testing.assert_allclose(scores, (np.floor(reached * 100) + 1) / 101, atol=1e-12)
+
+
+def test_a_figure_that_there_is_not():
+    meter = DetectionMeter(["a"])
+    with pytest.raises(UnknownName, match="unknown metric 'APx'; did you mean 'AP"):
+        meter.score(meter.items(), {}, only=("APx",))
+    with pytest.raises(UnknownName, match="unknown metric 'F1'"):  # no threshold was chosen
+        meter.score(meter.items(), {}, only=("F1",))
 
 
 def test_the_curves_under_a_weight_fall_with_recall():

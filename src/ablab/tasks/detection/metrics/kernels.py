@@ -114,6 +114,7 @@ def sweep(
     truth_groups: np.ndarray,
     truth_images: np.ndarray,
     weights: np.ndarray,
+    steps: np.ndarray,
     caps: np.ndarray,
     recalls: np.ndarray,
     precision: np.ndarray,
@@ -121,12 +122,16 @@ def sweep(
 ) -> None:
     """Precision and recall of every group (a class at an area range), the images weighed by `weights` (images,).
 
-    Group g holds the rows `starts[g]:starts[g + 1]`, best score first; bit t of `matched` and `ignored` is threshold t.
-    Fills `precision` (groups, T, recalls), the highest at that recall or beyond, and `recall` (groups, T, caps), that
-    of the detections ranked below each cap in their image; leaves them alone where no truth has weight.
+    Group g holds the rows `starts[g]:starts[g + 1]`, best score first; bit t of `matched` and `ignored` is threshold t,
+    of which `steps` (T,) are asked for. Fills `precision` (groups, T, recalls), the highest at that recall or beyond,
+    and `recall` (groups, T, caps), that of the detections ranked below each cap in their image; leaves them alone where
+    no truth has weight.
 
     Precision can only peak where a truth is found, so the rows that are wrong at every threshold are just counted.
     """
+    asked = 0
+    for step in steps:
+        asked |= 1 << step
     total = np.zeros(len(starts) - 1)
     for j in range(len(truth_groups)):
         total[truth_groups[j]] += weights[truth_images[j]]
@@ -142,12 +147,13 @@ def sweep(
         events, plain = 0, 0.0
         for r in range(starts[g], starts[g + 1]):
             w = weights[images[r]]
-            if matched[r] | ignored[r]:
+            if (matched[r] | ignored[r]) & asked:
                 row[events], weight[events], before[events] = r, w, plain
                 events += 1
             else:
                 plain += w
-        for t in range(precision.shape[1]):
+        for s in range(len(steps)):
+            t = steps[s]
             right, wrong, hits = 0.0, 0.0, 0
             for k in range(len(caps)):
                 found[k] = 0
@@ -170,6 +176,6 @@ def sweep(
                 while hits > 0 and reached[hits - 1] >= recalls[k]:
                     hits -= 1
                     best = max(best, exact[hits])
-                precision[g, t, k] = best
+                precision[g, s, k] = best
             for k in range(len(caps)):
-                recall[g, t, k] = found[k] / total[g]
+                recall[g, s, k] = found[k] / total[g]

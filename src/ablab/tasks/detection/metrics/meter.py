@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
 
 from ablab.contracts import Items, Settings
-from ablab.errors import DataError, Diverged
+from ablab.errors import DataError, Diverged, UnknownName
 from ablab.tasks.detection.boxes import Detections, Truth
-from ablab.tasks.detection.metrics.average import average_precision_recall, precision_recall
+from ablab.tasks.detection.metrics.average import precision_recall
 from ablab.tasks.detection.metrics.evidence import collect
-from ablab.tasks.detection.metrics.settings import AREAS, CAPS, MAX_DETECTIONS, RECALLS
-from ablab.tasks.detection.metrics.threshold import best_threshold, operating_points, threshold_curves
+from ablab.tasks.detection.metrics.figures import averages, figures
+from ablab.tasks.detection.metrics.settings import CAPS, MAX_DETECTIONS, RECALLS
+from ablab.tasks.detection.metrics.threshold import best_threshold, operating_points, places, threshold_curves
 
 
 class DetectionMeter:
@@ -70,25 +71,26 @@ class DetectionMeter:
         """The threshold of the highest mean per-class F1; ties go to the highest. Give it validation's evidence."""
         return {"threshold": best_threshold(items)}
 
-    def score(self, items: Items, settings: Settings, weights: np.ndarray | None = None) -> dict[str, np.ndarray]:
-        """Every metric under image weights (B, images): {name: (B,)}; an integer weight is an image so many times.
+    def score(
+        self, items: Items, settings: Settings, weights: np.ndarray | None = None, only: Collection[str] = ()
+    ) -> dict[str, np.ndarray]:
+        """Every metric, or `only` some, under image weights (B, images): {name: (B,)}.
 
-        (With equal scores of one class in one image pycocotools would interleave the copies; here they stay together.)
-        Without a chosen threshold in `settings`, the figures at one are left out. Raises DataError for weights that do
-        not fit.
+        An integer weight is an image so many times. (With equal scores of one class in one image pycocotools would
+        interleave the copies; here they stay together.) Without a chosen threshold in `settings`, the figures at one
+        are left out. Raises DataError for weights that do not fit, UnknownName for a metric that there is not.
         """
         self._same_classes(items)
         weights = _weights(weights, len(items["images"]))
         caps = (*(cap for cap in CAPS if cap < self.max_detections), self.max_detections)
-        ap, ar = average_precision_recall(items, weights, caps)  # (B, areas, K, T), (B, areas, K, T, caps)
-        scores = {"AP": _mean(ap[:, 0]), "AP50": _mean(ap[:, 0, :, 0]), "AP75": _mean(ap[:, 0, :, 5])}
-        sizes = {size: area for area, size in enumerate(AREAS) if size}
-        scores |= {f"AP{size}": _mean(ap[:, area]) for size, area in sizes.items()}
-        scores |= {f"AR{cap}": _mean(ar[:, 0, ..., c]) for c, cap in enumerate(caps)}
-        scores |= {f"AR{size}": _mean(ar[:, area, ..., -1]) for size, area in sizes.items()}
-        for k, name in enumerate(self.classes):
-            scores |= {f"AP/{name}": ap[:, 0, k].mean(-1), f"AP50/{name}": ap[:, 0, k, 0]}
-        return scores | operating_points(items, settings, weights)
+        averaged, operating = figures(self.classes, caps), places(settings)
+        for name in only:
+            if name not in averaged and name not in operating:
+                raise UnknownName("metric", name, [*averaged, *operating])
+        if only:
+            averaged = {name: averaged[name] for name in only if name in averaged}
+            operating = {name: operating[name] for name in only if name in operating}
+        return averages(items, weights, averaged, caps) | operating_points(items, operating, weights)
 
     def curves(self, items: Items, settings: Settings) -> dict[str, Any]:
         """Plain lists: "pr" at IoU 0.5 over 101 recalls, for each class with a truth and their mean; "f1" over scores.
@@ -125,11 +127,3 @@ def _weights(weights: np.ndarray | None, images: int) -> np.ndarray:
     if not (np.isfinite(weights).all() and (weights >= 0).all()):
         raise DataError("image weights are finite and not negative; these are not")
     return weights
-
-
-def _mean(values: np.ndarray) -> np.ndarray:
-    """The mean over all axes but the first, of what is not NaN; NaN where nothing is left.  (B, ...) -> (B,)"""
-    flat = values.reshape(len(values), -1)
-    present = ~np.isnan(flat)
-    count = present.sum(-1)
-    return np.divide(np.where(present, flat, 0).sum(-1), count, out=np.full(len(flat), np.nan), where=count > 0)

@@ -7,6 +7,7 @@ quote which one is meant.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from ablab.contracts import Items
 from ablab.tasks.detection.metrics.average import counted
 from ablab.tasks.detection.metrics.settings import FALLBACK_THRESHOLD, FIXED_THRESHOLDS
 
+FIGURES = ("precision", "recall", "F1", "F1_of_means")
 FIRST = 1  # the evidence bit of IoU 0.5, all areas
 
 
@@ -48,16 +50,20 @@ def _ratio(over: np.ndarray, under: np.ndarray, otherwise: float = 0.0) -> np.nd
     return np.divide(over, under, out=np.full(np.shape(over), otherwise), where=under > 0)
 
 
-def operating_points(items: Items, settings: dict[str, float], weights: np.ndarray) -> dict[str, np.ndarray]:
-    """The figures at the chosen threshold, where one was chosen, by bare names, and as `F1@0.5` at the fixed ones."""
-    places = {f"@{threshold:g}": threshold for threshold in FIXED_THRESHOLDS}
+def places(settings: Mapping[str, float]) -> dict[str, tuple[str, float]]:
+    """{name: (figure, threshold)}: bare names at the chosen threshold, where one was chosen, `F1@0.5` at the fixed."""
+    at = {f"@{threshold:g}": threshold for threshold in FIXED_THRESHOLDS}
     if "threshold" in settings:
-        places = {"": settings["threshold"]} | places
-    return {
-        f"{name}{suffix}": values
-        for suffix, threshold in places.items()
-        for name, values in operating_point(items, threshold, weights).items()
-    }
+        at = {"": settings["threshold"]} | at
+    return {f"{figure}{suffix}": (figure, threshold) for suffix, threshold in at.items() for figure in FIGURES}
+
+
+def operating_points(
+    items: Items, named: Mapping[str, tuple[str, float]], weights: np.ndarray
+) -> dict[str, np.ndarray]:
+    """The figures that are named under weights (B, images): {name: (B,)}."""
+    at = {threshold: operating_point(items, threshold, weights) for threshold in {t for _, t in named.values()}}
+    return {name: at[threshold][figure] for name, (figure, threshold) in named.items()}
 
 
 def best_threshold(items: Items) -> float:
