@@ -7,7 +7,8 @@ import pytest
 from ablab import reports
 from ablab.errors import ConfigError, StoreError
 from ablab.records import RunKey, RunRecord, write_record
-from ablab.reports.view import day, read_history
+from ablab.reports.reading import read_history
+from ablab.reports.view import day
 
 
 def arm(view, name):

@@ -15,9 +15,10 @@ from ablab.records import write_bytes
 from ablab.reports.document import as_document, as_json
 from ablab.reports.html import as_page
 from ablab.reports.markdown import as_markdown
+from ablab.reports.reading import read
 from ablab.reports.sheets import arm_sheet, run_sheet
 from ablab.reports.tables import Summary, verdict_table
-from ablab.reports.view import View, read
+from ablab.reports.view import View
 
 __all__ = ["FORMATS", "Summary", "View", "as_document", "as_markdown", "as_page", "read", "verdict_table", "write"]
 
