@@ -63,7 +63,7 @@ def test_arguments_with_defaults_other_values_and_who_fills_them_in() -> None:
 
 def test_every_slot_has_words_for_how_it_is_called() -> None:
     assert set(contract.CALLS) == set(contract.PROMISES) == set(registry.SLOTS)
-    assert set(USES) == set(registry.SLOTS) - {"initialisation"}
+    assert set(USES) == set(registry.SLOTS)
 
 
 USED = {"upsample": "transposed", "wrapper": "residual"}

@@ -104,6 +104,15 @@ def test_attention_is_not_inserted_across_the_wrong_axis():
     assert report.sites[0].output_shape == (2, 4, 6, 8)
 
 
+@pytest.mark.parametrize("part", ["dropout2d", "dropblock"])
+def test_noise_on_whole_channels_or_squares_is_refused_there_too(part: str):
+    model = Steps(TO_LAST, nn.LayerNorm(4), TO_FIRST)
+    with pytest.raises(SurgeryError, match="with its channels on the last axis"):
+        surgery.apply(model, [surgery.insert(after="1", part=part)], X)
+    surgery.apply(model, [surgery.insert(after="1", part="dropout")], X)
+    surgery.apply(model, [surgery.insert(after="2", part=part)], X)
+
+
 def test_a_mark_is_no_property_of_what_the_user_holds():
     tokens = torch.randn(2, 5, 4)
     probe(nn.Linear(4, 4), tokens)

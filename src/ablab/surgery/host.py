@@ -54,6 +54,8 @@ def arguments(edit: Edit, entry: Entry, site: str, old: nn.Module, feeds: Sequen
         asked = {name: name for name in entry.arguments if name in CONV_FACTS}
     told = {fact: edit.args[name] for name, fact in asked.items() if name in edit.args}
     facts: dict[str, Any] = {}
+    if entry.traits.get("maps"):
+        assert_channels_first(f"{site}: {edit.part}", feeds)
     if any(fact in CONV_FACTS for fact in asked.values()):
         if edit.op == "insert":
             raise SurgeryError(f"{edit}: {edit.part} stands in place of a convolution; write 'op: replace' and 'of'")
@@ -69,18 +71,25 @@ def channels(what: str, feeds: Sequence[Feed]) -> int:
     """The one number of channels that all maps have which the part will receive; else SurgeryError."""
     shapes = list(dict.fromkeys(feed.shape for feed in feeds))
     widths = {shape[1] for shape in shapes if len(shape) > 1}
-    listed = ", ".join(map(str, shapes))
-    if any(feed.channels_last and len(feed.shape) > 2 for feed in feeds):
-        raise SurgeryError(
-            f"{what} counts channels on axis 1 of (B, C, ...), but the map here is as linear layers and layer norms "
-            f"leave it, with its channels on the last axis: {listed}; choose a part that takes no channels"
-        )
+    assert_channels_first(what, feeds)
     if len(widths) != 1:
         raise SurgeryError(
-            f"{what} wants one number of channels, but the calls that it would serve bring {listed}; give each call a "
-            f"module of its own in the network, or choose a part that takes no channels"
+            f"{what} wants one number of channels, but the calls that it would serve bring "
+            f"{', '.join(map(str, shapes))}; give each call a module of its own in the network, or choose a part that "
+            f"takes no channels"
         )
     return widths.pop()
+
+
+def assert_channels_first(what: str, feeds: Sequence[Feed]) -> None:
+    """SurgeryError where a part that knows axis 1 as the channels' would receive a map with them on the last axis."""
+    wrong = [str(feed.shape) for feed in feeds if feed.channels_last and len(feed.shape) > 2]
+    if wrong:
+        raise SurgeryError(
+            f"{what} counts channels on axis 1 of (B, C, ...), but the map here is as linear layers and layer norms "
+            f"leave it, with its channels on the last axis: {', '.join(dict.fromkeys(wrong))}; choose a part that "
+            f"knows no channels"
+        )
 
 
 def window(old: nn.Module, told: Mapping[str, Any], feeds: Sequence[Feed], what: str) -> dict[str, Any]:

@@ -27,6 +27,7 @@ register(
     "dropout",
     "dropout2d",
     paper="https://arxiv.org/abs/1411.4280",
+    maps=True,
     note="Each channel of a sample is 0 with probability p, else x / (1 - p).",
 )(nn.Dropout2d)
 

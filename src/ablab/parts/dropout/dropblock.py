@@ -10,7 +10,7 @@ from ablab.errors import ConfigError
 from ablab.registry import register
 
 
-@register("dropout", "dropblock", paper="https://arxiv.org/abs/1810.12890")
+@register("dropout", "dropblock", paper="https://arxiv.org/abs/1810.12890", maps=True)
 class DropBlock(DropBlock2d):  # type: ignore[misc]  # torchvision has no types
     """Squares of a map are 0 in training, about a share p of it; the rest grows.  (B, C, H, W) -> (B, C, H, W)
 

@@ -7,7 +7,7 @@ from torch import nn
 from ablab.registry import register
 
 
-@register("upsample", "nearest", paper="https://arxiv.org/abs/1612.03144")
+@register("upsample", "nearest", paper="https://arxiv.org/abs/1612.03144", maps=True)
 class Nearest(nn.Upsample):
     """Each cell becomes scale x scale equal ones.  (B, C, H, W) -> (B, C, scale * H, scale * W)
 
@@ -18,7 +18,7 @@ class Nearest(nn.Upsample):
         super().__init__(scale_factor=float(scale), mode="nearest")
 
 
-@register("upsample", "bilinear", paper="https://arxiv.org/abs/1411.4038")
+@register("upsample", "bilinear", paper="https://arxiv.org/abs/1411.4038", maps=True)
 class Bilinear(nn.Upsample):
     """Each new cell is a weighted mean of the four around it.  (B, C, H, W) -> (B, C, scale * H, scale * W)
 
