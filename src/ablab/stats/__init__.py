@@ -7,6 +7,7 @@ judge({"baseline": {0: 0.50, 1: 0.52}, "frelu": {0: 0.53, 1: 0.54}}, "baseline",
 from ablab.stats.crossed import FEWEST_GROUPS, Population, image_weights, population
 from ablab.stats.equivalence import equivalence_interval, equivalent
 from ablab.stats.multiplicity import holm, simultaneous_interval
+from ablab.stats.noise import NoiseFloor, noise_floor
 from ablab.stats.paired import Comparison, compare, critical_t, interval, pairing, sign_flip
 from ablab.stats.power import MOST_SEEDS, detection_power, fresh_seeds, seeds_needed, smallest_detectable
 from ablab.stats.verdicts import Verdict, judge
@@ -15,6 +16,7 @@ __all__ = [
     "FEWEST_GROUPS",
     "MOST_SEEDS",
     "Comparison",
+    "NoiseFloor",
     "Population",
     "Verdict",
     "compare",
@@ -27,6 +29,7 @@ __all__ = [
     "image_weights",
     "interval",
     "judge",
+    "noise_floor",
     "pairing",
     "population",
     "seeds_needed",
