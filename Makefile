@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test lint format types check clean
+.PHONY: demo test docs lint format types check clean
 
 demo: $(READY)
 	$(BIN)/ablab demo
@@ -24,6 +24,9 @@ format: $(READY)
 	$(BIN)/ruff format .
 
 check: lint types test
+
+docs: $(READY)
+	$(BIN)/python -m ablab.catalogue.page > docs/parts.md
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "ablab needs Python 3.11 or newer; name one with: make PYTHON=python3.12 ...")'
