@@ -193,7 +193,11 @@ def test_flipping_the_sign_mirrors_the_verdict(arms):
         assert d.verdict == f.verdict == mirror.get(u.verdict, u.verdict)
         assert d.qualifiers == f.qualifiers == u.qualifiers
         assert d.interval == pytest.approx((-u.interval[1], -u.interval[0]))
-        assert f == replace(u, verdict=f.verdict)
+        low, high = u.improvement_interval  # of a run that is better, whatever is good
+        assert f.improvement == d.improvement == pytest.approx(1 - u.improvement)
+        assert f.improvement_interval == d.improvement_interval == pytest.approx((1 - high, 1 - low))
+        better = {"improvement": f.improvement, "improvement_interval": f.improvement_interval}
+        assert f == replace(u, verdict=f.verdict, **better)
 
 
 @settings(deadline=None)

@@ -5,35 +5,48 @@ judge({"baseline": {0: 0.50, 1: 0.52}, "frelu": {0: 0.53, 1: 0.54}}, "baseline",
 """
 
 from ablab.stats.crossed import FEWEST_GROUPS, Population, image_weights, population
+from ablab.stats.dunnett import blocked, critical_dunnett, dunnett_interval, dunnett_p
 from ablab.stats.equivalence import equivalence_interval, equivalent
+from ablab.stats.improvement import Improvement, improvement, unpaired_improvement
+from ablab.stats.judging import judge
 from ablab.stats.multiplicity import holm, simultaneous_interval
 from ablab.stats.noise import NoiseFloor, noise_floor
-from ablab.stats.paired import Comparison, compare, critical_t, interval, pairing, sign_flip
+from ablab.stats.paired import Comparison, compare, critical_t, interval, pairing, pairing_threshold, sign_flip
 from ablab.stats.power import MOST_SEEDS, detection_power, fresh_seeds, seeds_needed, smallest_detectable
-from ablab.stats.verdicts import Verdict, judge
+from ablab.stats.unpaired import welch
+from ablab.stats.verdicts import Verdict
 
 __all__ = [
     "FEWEST_GROUPS",
     "MOST_SEEDS",
     "Comparison",
+    "Improvement",
     "NoiseFloor",
     "Population",
     "Verdict",
+    "blocked",
     "compare",
+    "critical_dunnett",
     "critical_t",
     "detection_power",
+    "dunnett_interval",
+    "dunnett_p",
     "equivalence_interval",
     "equivalent",
     "fresh_seeds",
     "holm",
     "image_weights",
+    "improvement",
     "interval",
     "judge",
     "noise_floor",
     "pairing",
+    "pairing_threshold",
     "population",
     "seeds_needed",
     "sign_flip",
     "simultaneous_interval",
     "smallest_detectable",
+    "unpaired_improvement",
+    "welch",
 ]
