@@ -9,24 +9,32 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
-from ablab.config import diff, fingerprint, override
-from ablab.recipe import Edit, Recipe
+from ablab.config import diff, fingerprint
+from ablab.errors import ConfigError
+from ablab.recipe import Change, Edit, Recipe
+from ablab.records import slug
+from ablab.stats.designs import MOST_FACTORS, layout
 from ablab.study.spec import Control, Study
+from ablab.study.together import together
 
 BASELINE = "baseline"
+FULL = "full"
+LONGEST = 160  # characters of an arm's name, which is a folder's name, too
+
+Kind = Literal["baseline", "change", "cell", "control"]
 
 
 @dataclass(frozen=True)
 class Arm:
     """What is trained: the baseline with zero or more changes.
 
-    `stream` names the arm's random streams: the study's for every arm but an A/A one, whose luck is its own.
-    `answers` is the change that a placebo or wider control stands against; `against` is the arm that this one is
-    compared with.
+    A `cell` is an arm of a factorial, whose changes are judged over all cells. `stream` names the arm's random streams:
+    the study's for every arm but an A/A one, whose luck is its own. `answers` is the change that a placebo or wider
+    control stands against; `against` is the arm that this one is compared with, `changes` what is in it.
     """
 
     name: str
-    kind: Literal["baseline", "change", "control"]
+    kind: Kind
     because: str
     recipe: Recipe
     edits: tuple[Edit, ...] = ()
@@ -34,15 +42,68 @@ class Arm:
     stream: str = ""
     answers: str = ""
     against: str = BASELINE
+    changes: tuple[str, ...] = ()
 
 
 def arms(study: Study) -> list[Arm]:
-    """The baseline first, then one arm a change, then the controls."""
+    """The baseline first, then the arms of the design, then the controls.
+
+        one-at-a-time   frelu, cbam, ...                   each against the baseline
+        leave-one-out   full, without/frelu, ...           each part's absence against the full model
+        stack           +frelu, +cbam, ...                 each rung against the one below
+        factorial       frelu, cbam, frelu+cbam, ...       cells; the main effects decide (stats.designs)
+
+    Raises ConfigError for changes that cannot be combined, for more or fewer of them than the design takes, and for a
+    control that the design has no arm for.
+    """
     made = [Arm(BASELINE, "baseline", "", study.baseline, stream=study.name)]
+    if study.design != "one-at-a-time" and len(study.changes) < 2:
+        raise ConfigError(
+            f"design: {study.design} combines changes, and the study has {len(study.changes)}; give it two or more, or "
+            "ask for 'one-at-a-time'"
+        )
+    made += {"one-at-a-time": _alone, "leave-one-out": _left_out, "stack": _stacked, "factorial": _cells}[study.design](
+        study
+    )
+    made += [_control(study, control, made) for control in study.controls]
+    _assert_names(made)
+    return made
+
+
+def _alone(study: Study) -> list[Arm]:
+    return [_arm(study, change.name, "change", change.because, [change]) for change in study.changes]
+
+
+def _left_out(study: Study) -> list[Arm]:
+    found = [_arm(study, FULL, "change", "the final model: all changes together", study.changes)]
     for change in study.changes:
-        recipe = override(study.baseline, change.set, f"change '{change.name}': set")
-        made.append(_arm(study, change.name, "change", change.because, recipe, change.edits))
-    return made + [_control(study, control, made) for control in study.controls]
+        rest = [each for each in study.changes if each is not change]
+        because = f"the full model without {change.name}: is it needed?"
+        found.append(replace(_arm(study, f"without/{change.name}", "change", because, rest), against=FULL))
+    return found
+
+
+def _stacked(study: Study) -> list[Arm]:
+    found: list[Arm] = []
+    for height, change in enumerate(study.changes, start=1):
+        below = found[-1].name if found else BASELINE
+        rung = _arm(study, f"+{change.name}", "change", change.because, study.changes[:height])
+        found.append(replace(rung, against=below))
+    return found
+
+
+def _cells(study: Study) -> list[Arm]:
+    if len(study.changes) > MOST_FACTORS:
+        raise ConfigError(
+            f"design: factorial takes {MOST_FACTORS} changes at most, and the study has {len(study.changes)}; screen "
+            "them with 'one-at-a-time' and combine the best with --only, or split them into two studies"
+        )
+    found = []
+    for levels in layout(len(study.changes)).cells[1:]:  # the first is the baseline
+        chosen = [change for change, level in zip(study.changes, levels, strict=True) if level > 0]
+        because = chosen[0].because if len(chosen) == 1 else ""
+        found.append(_arm(study, "+".join(change.name for change in chosen), "cell", because, chosen))
+    return found
 
 
 def _control(study: Study, control: Control, made: Sequence[Arm]) -> Arm:
@@ -50,42 +111,60 @@ def _control(study: Study, control: Control, made: Sequence[Arm]) -> Arm:
     if not of:
         because = "the baseline again under other streams: no real difference to find"
         return Arm(name, "control", because, study.baseline, stream=f"{study.name}#{name}")
+    changed = next((arm for arm in made if arm.changes == (of,) and arm.against == BASELINE), None)
+    if changed is None:
+        raise ConfigError(
+            f"controls: {name} answers what {of} does alone, and this {study.design} design trains no arm of {of} "
+            "alone against the baseline; ask for it in a one-at-a-time study. a/a goes with every design"
+        )
     from ablab.study import controls  # wants torch, as no other design does
 
-    changed = next(arm for arm in made if arm.name == of)
-    recipe, edits = study.baseline, []
-    if control.kind == "placebo":
-        because = f"as many parameters as {of} at the same places, without its mechanism: {of} has to beat it"
-        edits = [controls.placebo(edit, name) for edit in changed.edits]
-    else:
+    if control.kind == "wider":
         because = f"as many FLOPs as {of}, by width alone: {of} has to beat it"
-        recipe = controls.widened(made[0], changed)
-    return replace(_arm(study, name, "control", because, recipe, edits), answers=of)
+        return replace(_made(study, name, "control", because, controls.widened(made[0], changed), ()), answers=of)
+    because = f"as many parameters as {of} at the same places, without its mechanism: {of} has to beat it"
+    edits = tuple(controls.placebo(edit, name) for edit in changed.edits)
+    return replace(_made(study, name, "control", because, study.baseline, edits), answers=of)
 
 
-def _arm(
-    study: Study, name: str, kind: Literal["change", "control"], because: str, recipe: Recipe, edits: Sequence[Edit]
-) -> Arm:
+def _arm(study: Study, name: str, kind: Kind, because: str, changes: Sequence[Change]) -> Arm:
+    recipe, edits = together(study, changes, name)
+    return replace(_made(study, name, kind, because, recipe, edits), changes=tuple(change.name for change in changes))
+
+
+def _made(study: Study, name: str, kind: Kind, because: str, recipe: Recipe, edits: tuple[Edit, ...]) -> Arm:
     found = [f"{path}: {old} -> {new}" for path, (old, new) in diff(study.baseline, recipe).items()]
     found += [str(edit) for edit in edits]
-    return Arm(name, kind, because, recipe, tuple(edits), tuple(found), study.name)
+    return Arm(name, kind, because, recipe, edits, tuple(found), study.name)
+
+
+def _assert_names(made: Sequence[Arm]) -> None:
+    """Every arm has a folder of its own: a change may not be called as an arm of the design is."""
+    seen: dict[str, str] = {}
+    for arm in made:
+        if len(arm.name) > LONGEST:
+            raise ConfigError(f"the arm '{arm.name}' has {len(arm.name)} letters; give its changes shorter names")
+        if slug(arm.name) in seen:
+            other = seen[slug(arm.name)]
+            raise ConfigError(f"two arms would be called '{arm.name}' ('{other}'); give a change another name")
+        seen[slug(arm.name)] = arm.name
 
 
 def run_fingerprint(arm: Arm, seed: int, manifest: str, plugins: str, version: str) -> str:
     """What names a run: recipe, edits, streams, data, plug-ins and version; not where data lies, nor what changes
     speed alone. Files count by their content, wherever they lie."""
-    recipe: dict[str, Any] = _by_content(arm.recipe.model_dump(mode="json"))
+    recipe: dict[str, Any] = by_content(arm.recipe.model_dump(mode="json"))
     recipe["data"].pop("path")
     for speed in ("workers", "cache", "cache_gb"):
         recipe["train"].pop(speed)
-    edits = [_by_content(edit.model_dump(mode="json")) for edit in arm.edits]
+    edits = [by_content(edit.model_dump(mode="json")) for edit in arm.edits]
     return fingerprint([recipe, edits, arm.stream, seed, manifest, plugins, version])
 
 
-def _by_content(value: Any) -> Any:
+def by_content(value: Any) -> Any:
     """Plain data with the SHA-256 of a file instead of its name; a run's folder is the file of its weights."""
     if isinstance(value, dict):
-        return {key: _by_content(inner) for key, inner in value.items()}
+        return {key: by_content(inner) for key, inner in value.items()}
     named = isinstance(value, str) and ("/" in value or Path(value).suffix != "")  # and not a word such as `relu`
     file = next((f for f in (Path(value), Path(value) / "weights.safetensors") if f.is_file()), None) if named else None
     if file is None:
@@ -103,4 +182,7 @@ def _digest(file: Path, changed: int, size: int) -> str:
 def study_fingerprint(study: Study) -> str:
     """What is frozen before the first run: judge, design, arms and seeds."""
     names = [arm.name for arm in arms(study)]
-    return fingerprint([study.name, study.judge.model_dump(mode="json"), study.design, names, study.seeds])
+    judged = by_content(study.judge.model_dump(mode="json"))
+    if judged["group"] is None:  # as it was before there was such a key
+        del judged["group"]
+    return fingerprint([study.name, judged, study.design, names, study.seeds])

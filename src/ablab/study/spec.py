@@ -72,7 +72,7 @@ class Study(Config):
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]*$")
     baseline: Annotated[SerializeAsAny[Recipe], BeforeValidator(_typed)]
     changes: tuple[Change, ...] = ()
-    design: Literal["one-at-a-time"] = "one-at-a-time"
+    design: Literal["one-at-a-time", "leave-one-out", "stack", "factorial"] = "one-at-a-time"
     controls: tuple[Annotated[Control, BeforeValidator(_control)], ...] = ()
     seeds: Seeds = (0, 1, 2)
     judge: Judge = Judge()
