@@ -7,6 +7,7 @@ judge({"baseline": {0: 0.50, 1: 0.52}, "frelu": {0: 0.53, 1: 0.54}}, "baseline",
 from ablab.stats.crossed import FEWEST_GROUPS, Population, image_weights, population
 from ablab.stats.dunnett import blocked, critical_dunnett, dunnett_interval, dunnett_p
 from ablab.stats.equivalence import equivalence_interval, equivalent
+from ablab.stats.front import front_probability, on_front
 from ablab.stats.improvement import Improvement, improvement, unpaired_improvement
 from ablab.stats.judging import judge
 from ablab.stats.multiplicity import holm, simultaneous_interval
@@ -34,12 +35,14 @@ __all__ = [
     "equivalence_interval",
     "equivalent",
     "fresh_seeds",
+    "front_probability",
     "holm",
     "image_weights",
     "improvement",
     "interval",
     "judge",
     "noise_floor",
+    "on_front",
     "pairing",
     "pairing_threshold",
     "population",
