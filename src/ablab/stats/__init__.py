@@ -14,18 +14,24 @@ from ablab.stats.multiplicity import holm, simultaneous_interval
 from ablab.stats.noise import NoiseFloor, noise_floor
 from ablab.stats.paired import Comparison, compare, critical_t, interval, pairing, pairing_threshold, sign_flip
 from ablab.stats.power import MOST_SEEDS, detection_power, fresh_seeds, seeds_needed, smallest_detectable
+from ablab.stats.sequential import Look, Rules, boundaries, spent
 from ablab.stats.unpaired import welch
 from ablab.stats.verdicts import Verdict
+from ablab.stats.winner import Confirmation, expected_bias
 
 __all__ = [
     "FEWEST_GROUPS",
     "MOST_SEEDS",
     "Comparison",
+    "Confirmation",
     "Improvement",
+    "Look",
     "NoiseFloor",
     "Population",
+    "Rules",
     "Verdict",
     "blocked",
+    "boundaries",
     "compare",
     "critical_dunnett",
     "critical_t",
@@ -34,6 +40,7 @@ __all__ = [
     "dunnett_p",
     "equivalence_interval",
     "equivalent",
+    "expected_bias",
     "fresh_seeds",
     "front_probability",
     "holm",
@@ -50,6 +57,7 @@ __all__ = [
     "sign_flip",
     "simultaneous_interval",
     "smallest_detectable",
+    "spent",
     "unpaired_improvement",
     "welch",
 ]
