@@ -71,7 +71,13 @@ def _prospects(plan: Mapping[str, Any]) -> list[str]:
     )
     if found["noise"]:
         text += f": {found['one'] * found['noise']:.3f} and {found['all'] * found['noise']:.3f} {plan['metric']}"
-    return [*lines, text] + (["fewer than 5 seeds: a screening"] if found["seeds"] < 5 else [])
+    lines.append(text)
+    if found["comparisons"] > 1 and "critical" in found:
+        lines.append(
+            f"an arm's |t| has to pass {found['critical']['holm']:.2f} among all (Bonferroni's: each by its own noise), "
+            f"or {found['critical']['dunnett']:.2f} by judge.method: dunnett (assumes equal seed noise in every arm)"
+        )
+    return lines + (["fewer than 5 seeds: a screening"] if found["seeds"] < 5 else [])
 
 
 def score_table(scores: Mapping[str, Mapping[str, float]]) -> Table:

@@ -20,7 +20,7 @@ from ablab.errors import ConfigError, UnknownName
 from ablab.stats.dunnett import blocked, dunnett_interval, dunnett_p
 from ablab.stats.equivalence import equivalence_interval, equivalent
 from ablab.stats.improvement import Improvement, improvement, unpaired_improvement
-from ablab.stats.multiplicity import holm, simultaneous_interval
+from ablab.stats.multiplicity import Method, holm, simultaneous_interval
 from ablab.stats.paired import (
     FEWEST_FOR_SIGN_FLIP,
     MOST_FOR_SIGN_FLIP,
@@ -36,8 +36,6 @@ from ablab.stats.unpaired import welch
 from ablab.stats.verdicts import Decision, Range, Scores, Verdict
 
 FEWEST_TO_CONFIRM = 5  # a study with fewer seeds is a screening
-
-Method = Literal["holm", "dunnett"]
 
 
 @dataclass(frozen=True)
@@ -237,7 +235,9 @@ def _improvement(sides: _Sides, rule: _Rule) -> Improvement:
 
 def _fresh(comparison: Comparison, rule: _Rule) -> tuple[int, int]:
     measured = int(comparison.df) + 1  # the noise is known as well as over so many seeds
-    return fresh_seeds(float(comparison.sd), measured, rule.smallest_interesting, rule.alpha, rule.arms)
+    return fresh_seeds(
+        float(comparison.sd), measured, rule.smallest_interesting, rule.alpha, rule.arms, method=rule.method
+    )
 
 
 def _floats(ends: tuple[Array, Array]) -> Range:

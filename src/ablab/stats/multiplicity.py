@@ -5,10 +5,14 @@ With K useless changes run once each, at least one beats the baseline with proba
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 from numpy.typing import ArrayLike
 
 from ablab.stats.paired import Array, Comparison, interval
+
+Method = Literal["holm", "dunnett"]
 
 
 def holm(p: ArrayLike) -> Array:

@@ -26,7 +26,7 @@ class Verdict:
     1 - 2 alpha. `n` counts pairs: below two of them `sd`, `p` and `p_holm` are NaN and the intervals are (-inf, inf);
     at none `effect` is NaN too. `p_holm` decides, unless `p_dunnett` is there. `p_sign_flip` is shown for 6 to 20
     pairs; `pairing` is None where it is undefined. `fresh_seeds` (low, high) stands at undecided arms with a known
-    `sd`, speaks of paired seeds under Holm, and ends at 200, which means "or more".
+    `sd`, speaks of paired seeds, and ends at 200, which means "or more".
 
     `improvement` is the probability that a run is better than one of `against`, in the metric's good direction, with
     its 1 - alpha interval. Where `paired` is false, `n` is the smaller group and `differences` are the arm's scores
