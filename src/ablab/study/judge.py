@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from ablab import stats
 from ablab.errors import ConfigError, suggest
 from ablab.records import RunRecord
+from ablab.study import images
 from ablab.study.design import BASELINE, Arm
 from ablab.study.spec import Study
 
@@ -15,20 +17,25 @@ Scores = dict[str, dict[int, float]]
 
 
 def judge(
-    study: Study, made: Sequence[Arm], records: Sequence[RunRecord], test: Scores | None = None
+    study: Study,
+    made: Sequence[Arm],
+    records: Sequence[RunRecord],
+    test: Scores | None = None,
+    folder: Path | None = None,
 ) -> dict[str, Any]:
     """`verdicts.json`: one row an arm, the label and the warnings.
 
     `test` holds the judge metric on the test split once the study is closed: a study that is judged on test has no
-    verdict before. Raises ConfigError for a metric that no
-    run has.
+    verdict before. With the study's `folder`, whose evidence is resampled, a row has `population`, too.
+    Raises ConfigError for a metric that no run has.
     """
     table = (test or {}) if study.judge.split == "test" else score_table(study, records)
+    rows = verdicts(study, made, table)
     return {
         "split": study.judge.split,
         "metric": study.judge.metric,
         "label": "screening" if len(study.seeds) < 5 else "",
-        "arms": verdicts(study, made, table),
+        "arms": rows if folder is None else images.add_populations(folder, study, records, rows),
         "warnings": [*_unlearnt(study, table.get(BASELINE, {})), *warnings(made, records)],
     }
 

@@ -24,7 +24,7 @@ from ablab.engine.precision import choose
 from ablab.errors import ConfigError, UserError, suggest
 from ablab.measure import flops, latency, parameters
 from ablab.recipe import TrainRecipe, parts
-from ablab.study import controls
+from ablab.study import controls, groups
 from ablab.study.build import Made, build
 from ablab.study.design import Arm, arms
 from ablab.study.spec import Study
@@ -55,7 +55,7 @@ def plan(study: Study, plugins: Sequence[Path], events: Events, jobs: int | None
     """Build and check every arm; `plan.json` as plain data, for `jobs` runs at a time.
 
     Raises UserError naming every arm that cannot be built, with the site, the shapes and what to do; ConfigError for a
-    metric that the task does not have.
+    metric that the task does not have, and for images of the judge's split without a group.
     """
     source = registry.load_plugins([*map(Path, study.plugins), *plugins])
     made, jobs = arms(study), jobs or at_a_time(study)
@@ -64,6 +64,7 @@ def plan(study: Study, plugins: Sequence[Path], events: Events, jobs: int | None
         built = _build(made, study.seeds[0], events)
         if study.judge.split == "test" and not len(built[0].splits.test):
             raise ConfigError("judge.split is 'test', but the data has no test split; judge on validation")
+        groups.labels(getattr(built[0].splits, study.judge.split).ids, study.judge.group)
         evaluated = _evaluation(built[0], study.judge.metric)
         discount = _discount(built[0])
         rows = []

@@ -47,7 +47,7 @@ def run(
         records = store.finished(folder, [key for _, key in wanted])
         complete = _complete(records, wanted)
         test = _close(folder, made, records, study, parallel, display) if complete else None
-        document = judge(study, made, list(records.values()), test)
+        document = judge(study, made, list(records.values()), test, folder)
         write_json(folder / "verdicts.json", document)
     counts = {
         "runs": len(wanted),

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, SerializeAsAny, model_validator
+from pydantic import BeforeValidator, Field, SerializeAsAny, field_validator, model_validator
 
 from ablab import registry
 from ablab.config import Config, load_yaml, override, parse
 from ablab.errors import ConfigError, UnknownName, suggest
 from ablab.recipe import Change, Recipe
 from ablab.records import slug
+from ablab.study import groups
 
 
 def _seeds(value: Any) -> Any:
@@ -36,6 +37,8 @@ class Judge(Config):
 
     `smallest_interesting` is in the metric's units (0.01 is one point of AP). A run that diverges scores
     `on_divergence`. `noise`, where it is known, is the standard deviation over seeds of the difference to the baseline.
+    `group` says which images are resampled together (a video, a patient): a regular expression with one group on the
+    image's id, or a CSV file with the columns image and group; without it, what the data set states.
     """
 
     metric: str = "AP"
@@ -45,6 +48,14 @@ class Judge(Config):
     split: Literal["validation", "test"] = "validation"
     on_divergence: float = 0.0
     noise: float | None = Field(default=None, gt=0)
+    group: str | None = None
+
+    @field_validator("group")
+    @classmethod
+    def _usable(cls, group: str | None) -> str | None:
+        if group is not None:
+            groups.check(group)
+        return group
 
 
 def _control(value: Any) -> Any:
@@ -145,7 +156,8 @@ def build(data: dict[str, Any], where: str, root: Path, changes: dict[str, Any] 
     if "baseline" not in data:
         raise ConfigError(f"{where}: the key 'baseline' is missing: the recipe that changes are made to")
     made = recipe(data["baseline"], f"{where}: baseline", root)
-    study = parse(Study, {**data, "baseline": made, "changes": _rooted_files(data.get("changes", ()), root)}, where)
+    files: dict[str, Any] = {key: _rooted_files(data[key], root) for key in ("changes", "judge") if key in data}
+    study = parse(Study, {**data, "baseline": made, **files}, where)
     plugins = tuple(str(_rooted(plugin, root)) for plugin in study.plugins)
     study = study.model_copy(update={"plugins": plugins})
     study = override(study, changes or {}, "--set")

@@ -15,7 +15,7 @@ from ablab.records import RunKey, RunRecord, holding, read_json, read_records, w
 from ablab.study.design import Arm, arms, run_fingerprint, study_fingerprint
 from ablab.study.spec import Study
 
-FROZEN = ("seeds", "metric", "direction", "smallest_interesting", "alpha", "split", "design", "arms")
+FROZEN = ("seeds", "metric", "direction", "smallest_interesting", "alpha", "split", "group", "design", "arms")
 FREE_BYTES = 200 * 2**20  # a run's weights, evidence and curves fit many times over
 
 
@@ -51,7 +51,9 @@ def freeze(folder: Path, study: Study) -> None:
         old = read_json(path)
         if old["fingerprint"] != document["fingerprint"]:
             said = [
-                f"{k}: {_said(old[k])} -> {_said(document[k])}" for k in FROZEN if _said(old[k]) != _said(document[k])
+                f"{k}: {_said(old.get(k))} -> {_said(document[k])}"
+                for k in FROZEN
+                if _said(old.get(k)) != _said(document[k])
             ]
             raise ConfigError(
                 f"the study in {folder} was frozen with its first run, and this differs: {'; '.join(said)}. Changing "

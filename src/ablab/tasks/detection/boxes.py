@@ -36,6 +36,7 @@ class Truth:
     `area` (N,) is the object's (COCO's own where it has one); `ignore` (N,) marks VOC's difficult objects: a detection
     on one is neither right nor wrong. `crowd` (N,) marks COCO's crowds, which may be matched many times. `sides` (N, 2)
     are width and height where the source states them: x2 - x1 loses their last bits, and an overlap may be a tie.
+    `group` names what the image is resampled with.
     """
 
     image: str
@@ -45,6 +46,7 @@ class Truth:
     ignore: np.ndarray
     crowd: np.ndarray
     sides: np.ndarray | None = None
+    group: str = ""
 
     @staticmethod
     def of(annotation: Annotation) -> Truth:
@@ -52,7 +54,8 @@ class Truth:
         boxes = annotation.boxes.reshape(-1, 4).astype(np.float64)
         own = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
         area = own if annotation.area is None else annotation.area
-        return Truth(annotation.id, boxes, annotation.labels, area, annotation.difficult, annotation.crowd)
+        ignored, crowds = annotation.difficult, annotation.crowd
+        return Truth(annotation.id, boxes, annotation.labels, area, ignored, crowds, group=annotation.group)
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,11 @@
 """COCO's JSON files: `instances.json` (truth) and `results.json` (detections); cocodataset.org/#format-data.
 
-    instances   {"images": [{"id"}], "categories": [{"id", "name"}],
+    instances   {"images": [{"id", "group"}], "categories": [{"id", "name"}],
                  "annotations": [{"image_id", "category_id", "bbox": [x, y, w, h], "area", "iscrowd"}]}
     results     [{"image_id", "category_id", "bbox": [x, y, w, h], "score"}]
 
-`area` is width times height and `iscrowd` 0 where they are missing. `ignore` is not used; pycocotools overwrites it.
+`area` is width times height and `iscrowd` 0 where they are missing. `group` is our own: what an image is resampled with
+(a video, a patient). `ignore` is not used; pycocotools overwrites it.
 """
 
 from __future__ import annotations
@@ -51,6 +52,7 @@ def read_truth(path: Path) -> Instances:
         raise DataError(f"{path}: 'categories' is empty; a class is needed to evaluate")
     _column(categories, "name", "categories", path)
     names = {entry["id"]: str(entry["name"]) for entry in categories}
+    groups = {entry["id"]: str(entry.get("group") or "") for entry in images}
     image, label, boxes = _place(annotations, "annotations", path, image_ids, category_ids)
     area = boxes[:, 2] * boxes[:, 3]
     if any("area" in entry for entry in annotations):
@@ -59,9 +61,16 @@ def read_truth(path: Path) -> Instances:
     crowd = _numbers([entry.get("iscrowd", 0) for entry in annotations], "iscrowd", "annotations", path) != 0
     truths = [
         Truth(
-            str(image_ids[i]), _corners(boxes[rows]), label[rows], area[rows], crowd[rows], crowd[rows], boxes[rows, 2:]
+            str(own),
+            _corners(boxes[rows]),
+            label[rows],
+            area[rows],
+            crowd[rows],
+            crowd[rows],
+            boxes[rows, 2:],
+            groups[own],
         )
-        for i, rows in enumerate(_by_image(image, len(image_ids)))
+        for own, rows in zip(image_ids, _by_image(image, len(image_ids)), strict=True)
     ]
     return Instances(unique_names(names, category_ids), category_ids, image_ids, truths)
 

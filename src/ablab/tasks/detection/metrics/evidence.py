@@ -1,6 +1,7 @@
 """From predictions and truths to per-image evidence: flat columns, matched once, scored as often as wanted.
 
     images                 (I,) ids, in the order in which they were seen
+    groups                 (I,) what each is resampled with (a video, a patient); "" for an image by itself
     classes                (K,) names
     detection_image        (D,) row of `images`             rows are sorted by class, then falling score, then image
     detection_label        (D,) row of `classes`
@@ -71,7 +72,11 @@ def collect(
         "detection_ignored": ignored,
         "detection_truth": partner.astype(np.int32),
     }
-    names = {"images": np.array([t.image for t in truths], np.str_), "classes": np.array(classes, np.str_)}
+    names = {
+        "images": np.array([t.image for t in truths], np.str_),
+        "groups": np.array([t.group for t in truths], np.str_),
+        "classes": np.array(classes, np.str_),
+    }
     return names | {name: column[order] for name, column in detections.items()} | truth
 
 
