@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import stats as reference
 
 from ablab.errors import ConfigError
-from ablab.stats import compare, interval, pairing, sign_flip
+from ablab.stats import compare, interval, pairing, pairing_threshold, sign_flip
 
 ARM = np.array([0.512, 0.534, 0.498, 0.541, 0.527])
 BASELINE = np.array([0.498, 0.529, 0.501, 0.520, 0.519])
@@ -94,3 +94,18 @@ def test_pairing():
     assert pairing([1, 2], [2, 4]) is None
     assert pairing([1, 1, 1], [2, 4, 6]) is None
     assert pairing([2, 4, 6], [1, 1, 1]) is None
+
+
+@pytest.mark.parametrize(("n", "threshold"), [(3, 0.58), (5, 0.31), (10, 0.14)])
+def test_what_pairing_must_reach(n, threshold):
+    assert pairing_threshold(n) == pytest.approx(threshold, abs=0.005)  # statistics.md
+
+
+@pytest.mark.parametrize("n", [3, 5, 10])
+def test_at_the_threshold_pairs_and_groups_are_equally_wide(n):
+    rng, r = np.random.Generator(np.random.Philox(7)), pairing_threshold(n)
+    luck, own = rng.normal(size=(20_000, 1, n)), rng.normal(size=(20_000, 2, n))
+    a, b = np.moveaxis(r**0.5 * luck + (1 - r) ** 0.5 * own, 1, 0)
+    pairs = (reference.t.ppf(0.975, n - 1) ** 2 * (a - b).var(axis=1, ddof=1) / n).mean()
+    groups = (reference.t.ppf(0.975, 2 * n - 2) ** 2 * (a.var(axis=1, ddof=1) + b.var(axis=1, ddof=1)) / n).mean()
+    assert pairs == pytest.approx(groups, rel=0.04)

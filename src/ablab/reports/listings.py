@@ -10,6 +10,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from ablab.reports.prospects import design_lines
 from ablab.reports.sites import becomes
 
 HEADLINE = ("AP", "AP50", "AP75", "precision", "recall", "F1")
@@ -42,7 +43,7 @@ def plan_tables(plan: Mapping[str, Any]) -> list[Table | Text]:
             lines.append(_sites(arm))
         lines += [Text(f"{arm['arm']}: {note}", style="yellow") for note in arm["notes"]]
     lines += [Text(note, style="yellow") for note in plan["notes"]]
-    return [*lines, *map(Text, _prospects(plan))]
+    return [*lines, *design_lines(plan), *map(Text, _prospects(plan))]
 
 
 def _sites(arm: Mapping[str, Any]) -> Table:
@@ -65,16 +66,9 @@ def _prospects(plan: Mapping[str, Any]) -> list[str]:
         )
     if found["one"] is None:
         return [*lines, "one seed detects nothing: no spread is known; 5 or more give a verdict"]
-    text = (
-        f"{found['seeds']} seeds find an effect of {found['one']:.2f} times the seed noise sd(d) four times in five, "
-        f"{found['all']:.2f} where all {found['comparisons']} arms are judged together"
-    )
-    if found["noise"]:
-        text += f": {found['one'] * found['noise']:.3f} and {found['all'] * found['noise']:.3f} {plan['metric']}"
-    lines.append(text)
-    if found["comparisons"] > 1 and "critical" in found:
+    if found["comparisons"] > 1 and plan["design"]["name"] == "one-at-a-time":
         lines.append(
-            f"an arm's |t| has to pass {found['critical']['holm']:.2f} among all (Bonferroni's: each by its own noise), "
+            f"an arm's |t| has to pass {found['critical']['holm']:.2f} among all (Bonferroni's, by its own noise), "
             f"or {found['critical']['dunnett']:.2f} by judge.method: dunnett (assumes equal seed noise in every arm)"
         )
     return lines + (["fewer than 5 seeds: a screening"] if found["seeds"] < 5 else [])

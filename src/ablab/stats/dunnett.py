@@ -18,7 +18,7 @@ from scipy import integrate, optimize, special
 
 from ablab.stats.paired import ROUNDING, Array, Comparison, student
 
-_LARGEST = np.linspace(0, 12, 1601)  # the largest of K absolute differences, in their own standard deviations
+_LARGEST = np.linspace(0, 3.5, 1601) ** 2  # the largest of K absolute differences, each over its own sd; fine near 0
 _BASELINE = np.linspace(-9, 9, 361)  # a standard normal's mass outside is 2e-19
 
 
@@ -47,7 +47,7 @@ def dunnett_p(t: ArrayLike, arms: int, df: ArrayLike) -> Array:
     """
     size = np.abs(np.asarray(t, dtype=np.float64))[..., None]
     with np.errstate(divide="ignore", invalid="ignore"):
-        ratio = np.where(_LARGEST == 0, 0.0, _LARGEST / size)
+        ratio = np.where(size == 0, np.inf, _LARGEST / size)
     beyond = special.chdtr(np.asarray(df)[..., None], np.asarray(df)[..., None] * ratio**2)
     return np.minimum(integrate.simpson(beyond * _density(arms), x=_LARGEST, axis=-1), 1.0)
 

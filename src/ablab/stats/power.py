@@ -27,7 +27,8 @@ def detection_power(effect: float, n: ArrayLike, alpha: float = 0.05, arms: int 
     """The probability that a paired t test over n >= 2 seeds (...) at alpha / arms detects `effect` (in sd(d)).
 
     Two-sided; `method` "dunnett" is the blocked test of all arms at once instead, with arms * (n - 1) degrees of
-    freedom and its own critical value. The noncentral t as a normal over a chi: P(|T| > c) = E_z P(chi2 < df ((z + effect sqrt(n)) / c)^2).
+    freedom and its own critical value. The noncentral t as a normal over a chi:
+    P(|T| > c) = E_z P(chi2 < df ((z + effect sqrt(n)) / c)^2).
     SciPy's own noncentral t answers NaN at many of the points that a handful of seeds needs.
     """
     n = np.asarray(n)[..., None]
