@@ -17,6 +17,7 @@ from torch import nn
 from ablab import registry
 from ablab.contracts import Task
 from ablab.errors import UserError
+from ablab.recipe import Change
 from ablab.records import SiteReport
 from ablab.study.build import Made, build, untaught
 from ablab.study.design import Arm
@@ -34,17 +35,21 @@ class Standing:
 
 
 def collisions(study: Study, made: Sequence[Arm]) -> Iterator[str]:
-    """One sentence for each two changes with edits that some arm combines and that collide there."""
+    """One sentence for each two changes that some arm combines and that collide, and for each that fails alone."""
     combined = {pair for arm in made for pair in combinations(arm.changes, 2)}
-    edited = [change for change in study.changes if change.edits]
+    if not combined:
+        return
     alone: dict[str, Standing] = {}
-    for one, other in combinations(edited, 2):
-        if (one.name, other.name) not in combined:
+    for change in study.changes:
+        try:
+            alone[change.name] = _standing(study, [change])
+        except UserError as error:
+            yield f"change '{change.name}': {error}"
+    for one, other in combinations([change for change in study.changes if change.name in alone], 2):
+        if (one.name, other.name) not in combined or not (one.edits or other.edits):
             continue
         try:
             both = _standing(study, [one, other])
-            for change in (one, other):
-                alone[change.name] = alone.get(change.name) or _standing(study, [change])
         except UserError as error:
             yield f"changes '{one.name}' and '{other.name}' collide when combined: {error}; {ADVICE}"
             continue
@@ -74,7 +79,7 @@ def _words(found: Standing, site: SiteReport) -> str:
     return ", ".join(sorted(found.classes.get(plain(site.name), ()))) or "gone"
 
 
-def _standing(study: Study, changes: Sequence[Any]) -> Standing:
+def _standing(study: Study, changes: Sequence[Change]) -> Standing:
     name = "+".join(change.name for change in changes)
     recipe, edits = together(study, changes, name)
     arm = Arm(name, "change", "", untaught(recipe), edits, stream=study.name)

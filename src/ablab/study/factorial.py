@@ -51,9 +51,18 @@ def _factorial(study: Study, cells: Sequence[Arm], scores: Scores) -> dict[str, 
         "interactions": _judged(study, cells, scores, {n: (t, _one_of(names, t)) for n, t in both.items()})
         if design.estimates_interactions
         else [],
-        "aliases": [{"changes": _named(names, each), "says": _alias(names, each)} for each in design.alias_sets()],
+        "aliases": aliases(study),
         "additivity": _cells(study, cells, scores, design),
     }
+
+
+def aliases(study: Study) -> list[dict[str, Any]]:
+    """Sets of interactions of two changes that share one contrast of the study's factorial, with words."""
+    if study.design != "factorial":
+        return []
+    names = [change.name for change in study.changes]
+    sets = layout(len(names)).alias_sets()
+    return [{"changes": _named(names, each), "says": _alias(names, each)} for each in sets]
 
 
 def _one_of(names: Sequence[str], term: Term) -> str:

@@ -11,8 +11,10 @@ from ablab.errors import ConfigError, suggest
 from ablab.records import RunRecord
 from ablab.study import images
 from ablab.study.design import BASELINE, Arm
+from ablab.study.factorial import factorial
 from ablab.study.spec import Study
 
+DESCRIBES = "descriptive: the main effects decide"
 Scores = dict[str, dict[int, float]]
 
 
@@ -23,19 +25,20 @@ def judge(
     test: Scores | None = None,
     folder: Path | None = None,
 ) -> dict[str, Any]:
-    """`verdicts.json`: one row an arm, the label and the warnings.
+    """`verdicts.json`: one row an arm, the label and the warnings; `factorial` where the design combines changes.
 
     `test` holds the judge metric on the test split once the study is closed: a study that is judged on test has no
     verdict before. With the study's `folder`, whose evidence is resampled, a row has `population`, too.
     Raises ConfigError for a metric that no run has.
     """
     table = (test or {}) if study.judge.split == "test" else score_table(study, records)
-    rows = verdicts(study, made, table)
+    rows, combined = verdicts(study, made, table), factorial(study, made, table)
     return {
         "split": study.judge.split,
         "metric": study.judge.metric,
         "label": "screening" if len(study.seeds) < 5 else "",
         "arms": rows if folder is None else images.add_populations(folder, study, records, rows),
+        **({"factorial": combined} if combined else {}),
         "warnings": [*_unlearnt(study, table.get(BASELINE, {})), *warnings(made, records)],
     }
 
@@ -63,7 +66,9 @@ def verdicts(study: Study, made: Sequence[Arm], table: Scores) -> list[dict[str,
         alpha=study.judge.alpha,
         controls=[arm.name for arm in made if arm.kind == "control"],
     )
-    return [verdict.as_dict() for verdict in judged]
+    rows = [verdict.as_dict() for verdict in judged]
+    cells = {arm.name for arm in made if arm.kind == "cell"}
+    return [row | {"qualifiers": [DESCRIBES, *row["qualifiers"]]} if row["arm"] in cells else row for row in rows]
 
 
 def score_table(study: Study, records: Sequence[RunRecord]) -> Scores:

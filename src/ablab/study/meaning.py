@@ -55,7 +55,7 @@ def _factorial(design: Layout, count: int) -> Meaning:
         "what each change does on average over the arms with and without the others (its main effect, which carries "
         "the verdict): another question than what it does to the baseline alone"
     )
-    cells = "what single arms do against the baseline: their rows describe, in a family of their own"
+    cells = "what single arms do against the baseline: it describes them, in a family of their own"
     if design.resolution is None:
         interactions = "how the effect of a change depends on each other one (interactions of two, a second family)"
         return Meaning(f"full factorial, 2^{count} = {arms} arms", (main, interactions), (cells,))

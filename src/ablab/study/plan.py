@@ -26,7 +26,10 @@ from ablab.measure import flops, latency, parameters
 from ablab.recipe import TrainRecipe, parts
 from ablab.study import controls, groups
 from ablab.study.build import Made, build
+from ablab.study.collisions import collisions
 from ablab.study.design import Arm, arms
+from ablab.study.known import Noise, known_noise
+from ablab.study.prospects import prospects
 from ablab.study.spec import Study
 from ablab.study.train import scores
 from ablab.surgery import contract
@@ -51,8 +54,12 @@ class Built:
         return self.made.model
 
 
-def plan(study: Study, plugins: Sequence[Path], events: Events, jobs: int | None = None) -> dict[str, Any]:
+def plan(
+    study: Study, plugins: Sequence[Path], events: Events, jobs: int | None = None, shelf: Path = Path("runs")
+) -> dict[str, Any]:
     """Build and check every arm; `plan.json` as plain data, for `jobs` runs at a time.
+
+    What the seed noise is may be known from studies in the folder `shelf`.
 
     Raises UserError naming every arm that cannot be built, with the site, the shapes and what to do; ConfigError for a
     metric that the task does not have, and for images of the judge's split without a group.
@@ -61,7 +68,7 @@ def plan(study: Study, plugins: Sequence[Path], events: Events, jobs: int | None
     made, jobs = arms(study), jobs or at_a_time(study)
     torch.set_num_threads(study.baseline.train.threads)
     with working(events, "plan", 2 * len(made) + 1):
-        built = _build(made, study.seeds[0], events)
+        built = _build(study, made, events)
         if study.judge.split == "test" and not len(built[0].splits.test):
             raise ConfigError("judge.split is 'test', but the data has no test split; judge on validation")
         groups.labels(getattr(built[0].splits, study.judge.split).ids, study.judge.group)
@@ -76,6 +83,7 @@ def plan(study: Study, plugins: Sequence[Path], events: Events, jobs: int | None
         timed = latency({each.arm.name: each.model for each in built}, built[0].task.example(), rounds, warmup=1)
     for row in rows:
         row |= {"latency_ms": timed[row["arm"]].median_ms, "latency_iqr_ms": timed[row["arm"]].iqr_ms}
+    noise = known_noise(study, shelf, built[0].splits.manifest)
     hours = sum(row["run_seconds"] for row in rows) * len(study.seeds) / jobs / 3600
     return {
         "name": study.name,
@@ -87,7 +95,8 @@ def plan(study: Study, plugins: Sequence[Path], events: Events, jobs: int | None
         "max_hours": study.max_hours,
         "plugins": source,
         "notes": [*built[0].splits.notes, built[0].task.facts()["note"]],
-        "detectable": detectable(study, len(made) - 1),
+        "detectable": detectable(study, len(made) - 1, noise),
+        "design": prospects(study, made, noise),
     }
 
 
@@ -98,8 +107,8 @@ def at_a_time(study: Study) -> int:
     return max((os.cpu_count() or 1) // (study.baseline.train.threads * study.baseline.train.devices), 1)
 
 
-def _build(made: Sequence[Arm], seed: int, events: Events) -> list[Built]:
-    built, broken = [], []
+def _build(study: Study, made: Sequence[Arm], events: Events) -> list[Built]:
+    built, broken, seed = [], [], study.seeds[0]
     checked: set[tuple[str | None, str]] = set()
     for done, arm in enumerate(made, start=1):
         try:
@@ -113,6 +122,7 @@ def _build(made: Sequence[Arm], seed: int, events: Events) -> list[Built]:
                 raise
             broken.append(f"{arm.kind} '{arm.name}': {error}")
         events.advance(done, {})
+    broken = list(collisions(study, made)) or broken
     if broken:
         raise UserError("\n".join(broken))
     gained = {each.arm.name: parameters(each.model) - parameters(built[0].model) for each in built}
@@ -254,15 +264,20 @@ def _notes(built: Built) -> list[str]:
     return notes
 
 
-def detectable(study: Study, comparisons: int) -> dict[str, Any]:
+def detectable(study: Study, comparisons: int, noise: Noise | None) -> dict[str, Any]:
     """The smallest effect that these seeds find four times in five, in units of sd(d), the seed noise."""
     n, alpha = len(study.seeds), study.judge.alpha
     if n < 2:
-        return {"seeds": n, "comparisons": comparisons, "one": None, "all": None, "noise": study.judge.noise}
+        return {"seeds": n, "comparisons": comparisons, "one": None, "all": None, "noise": noise.sd if noise else None}
     return {
         "seeds": n,
         "comparisons": comparisons,
         "one": stats.smallest_detectable(n, alpha),
-        "all": stats.smallest_detectable(n, alpha, comparisons),
-        "noise": study.judge.noise,
+        "all": stats.smallest_detectable(n, alpha, comparisons, method=study.judge.method),
+        "method": study.judge.method,
+        "critical": {
+            "holm": float(stats.critical_t(n, alpha / comparisons)),
+            "dunnett": stats.critical_dunnett(comparisons, comparisons * (n - 1), alpha),
+        },
+        "noise": noise.sd if noise else None,
     }
