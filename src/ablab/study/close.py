@@ -12,6 +12,7 @@ from ablab import registry
 from ablab.contracts import Task
 from ablab.engine.events import Events
 from ablab.records import RunRecord, read_items, read_json, slug, write_bytes, write_json
+from ablab.study import looks
 from ablab.study.design import BASELINE, Arm
 from ablab.study.judge import Scores, verdicts
 from ablab.study.spec import Study
@@ -42,7 +43,8 @@ def final(folder: Path, study: Study, made: Sequence[Arm], records: Sequence[Run
         scores: dict[str, dict[str, Any]] = {record.key.arm: {} for record in done}
         for record in done:
             scores[record.key.arm][str(record.key.seed)] = read_json(folder / record.key.folder / "test.json")
-        rows = verdicts(study, made, _table(study, records, scores))
+        log = looks.read_log(folder)
+        rows = verdicts(study, made, _table(study, records, scores), log, binding=False)
         read = datetime.now(UTC).isoformat(timespec="seconds")
         write_json(path, {"split": "test", "read": read, "scores": scores, "verdicts": rows})
     return _table(study, records, read_json(path)["scores"])

@@ -19,6 +19,7 @@ from ablab.study.together import together
 
 BASELINE = "baseline"
 FULL = "full"
+LATER = {"group": None, "method": "holm"}  # keys of the judge that older studies' fingerprints were made without
 LONGEST = 160  # characters of an arm's name, which is a folder's name, too
 
 Kind = Literal["baseline", "change", "cell", "control"]
@@ -183,6 +184,5 @@ def study_fingerprint(study: Study) -> str:
     """What is frozen before the first run: judge, design, arms and seeds."""
     names = [arm.name for arm in arms(study)]
     judged = by_content(study.judge.model_dump(mode="json"))
-    if judged["group"] is None:  # as it was before there was such a key
-        del judged["group"]
-    return fingerprint([study.name, judged, study.design, names, study.seeds])
+    judged = {key: value for key, value in judged.items() if key not in LATER or value != LATER[key]}
+    return fingerprint([study.name, judged, study.design, names, study.seeds.plain()])

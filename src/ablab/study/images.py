@@ -60,7 +60,10 @@ def add_populations(
     several, as a factorial's main effect does. Raises ConfigError for images without a group.
     """
     evidence = _Evidence(folder, study, records, sides or {})
-    made = [dict(row) | {"population": _population(evidence, row, study.judge.alpha).as_dict()} for row in rows]
+    made = [
+        dict(row) | {"population": _population(evidence, row, row.get("level", study.judge.alpha)).as_dict()}
+        for row in rows
+    ]
     evidence.keep()
     return made
 

@@ -9,7 +9,7 @@ from typing import Any
 from ablab import stats
 from ablab.errors import ConfigError, suggest
 from ablab.records import RunRecord
-from ablab.study import images
+from ablab.study import images, looks
 from ablab.study.design import BASELINE, Arm
 from ablab.study.factorial import factorial
 from ablab.study.spec import Study
@@ -25,21 +25,28 @@ def judge(
     test: Scores | None = None,
     folder: Path | None = None,
 ) -> dict[str, Any]:
-    """`verdicts.json`: one row an arm, the label and the warnings; `factorial` where the design combines changes.
+    """`verdicts.json`: one row an arm, the label and the warnings; `factorial` where the design combines changes,
+    `looks` where the study has them.
 
     `test` holds the judge metric on the test split once the study is closed: a study that is judged on test has no
     verdict before. With the study's `folder`, whose evidence is resampled, a row has `population`, too.
     Raises ConfigError for a metric that no run has.
     """
     table = (test or {}) if study.judge.split == "test" else score_table(study, records)
-    rows, combined = verdicts(study, made, table), factorial(study, made, table)
+    log = looks.read_log(folder) if folder and study.seeds.looks else []
+    rows, combined = verdicts(study, made, table, log), factorial(study, made, table)
     return {
         "split": study.judge.split,
         "metric": study.judge.metric,
         "label": "screening" if len(study.seeds) < 5 else "",
         "arms": rows if folder is None else images.add_populations(folder, study, records, rows),
         **({"factorial": combined} if combined else {}),
-        "warnings": [*_unlearnt(study, table.get(BASELINE, {})), *warnings(made, records)],
+        **({"looks": looks.summary(study, made, log)} if study.seeds.looks else {}),
+        "warnings": [
+            *_unlearnt(study, table.get(BASELINE, {})),
+            *looks.warnings(study, made, table, log),
+            *warnings(made, records),
+        ],
     }
 
 
@@ -56,14 +63,19 @@ def _unlearnt(study: Study, baseline: Mapping[int, float]) -> list[str]:
     ]
 
 
-def verdicts(study: Study, made: Sequence[Arm], table: Scores) -> list[dict[str, Any]]:
-    """One verdict an arm, as plain data."""
+def verdicts(
+    study: Study, made: Sequence[Arm], table: Scores, log: Sequence[looks.Row] = (), binding: bool = True
+) -> list[dict[str, Any]]:
+    """One verdict an arm, as plain data; where the study has looks, at the one where the `log` leaves the arm."""
+    if study.seeds.looks:
+        return looks.verdicts(study, made, table, log, binding)
     judged = stats.judge(
         {arm.name: table.get(arm.name, {}) for arm in made},
         {arm.name: arm.against for arm in made if arm.name != BASELINE},
         direction=study.judge.direction,
         smallest_interesting=study.judge.smallest_interesting,
         alpha=study.judge.alpha,
+        method=study.judge.method,
         controls=[arm.name for arm in made if arm.kind == "control"],
     )
     rows = [verdict.as_dict() for verdict in judged]

@@ -14,10 +14,10 @@ from ablab.engine.distributed import under_torchrun
 from ablab.engine.events import Display, Events, working
 from ablab.errors import ConfigError, StoreError
 from ablab.records import RunKey, RunRecord, plain_json, read_json, write_json, write_record
-from ablab.study import close, store
+from ablab.study import close, looks, store
 from ablab.study.design import Arm, arms
 from ablab.study.executors.local import Job, execute
-from ablab.study.judge import Scores, judge
+from ablab.study.judge import Scores, judge, score_table
 from ablab.study.plan import at_a_time, plan
 from ablab.study.spec import Judge, Study
 from ablab.study.train import environment, train
@@ -30,6 +30,7 @@ def run(
 ) -> dict[str, Any]:
     """Train every arm under every seed that has no record yet, judge, and close the study when all is done.
 
+    A study with looks trains up to the next one, judges it, and goes on with the arms that are not decided.
     Whatever ends this early (Ctrl-C, a kill, a full disk) loses at most the runs under way; the same call goes on.
     Raises UserError before anything trains where an arm cannot be built; StoreError where nothing can be written.
     """
@@ -42,8 +43,8 @@ def run(
         made = arms(study)
         store.freeze(folder, study)
         planned = _plan(study, folder, plugins, parallel, display.row(""))
-        wanted = store.keys(study, made, planned["asked"]["data"], planned["plugins"])
-        _train_missing(study, folder, wanted, plugins, parallel, display, start)
+        every = store.keys(study, made, planned["asked"]["data"], planned["plugins"])
+        wanted = _train(study, folder, made, every, plugins, parallel, display, start)
         records = store.finished(folder, [key for _, key in wanted])
         complete = _complete(records, wanted)
         test = _close(folder, made, records, study, parallel, display) if complete else None
@@ -92,6 +93,30 @@ def _manifests(study: Study, events: Events) -> dict[str, str]:
 
 def _complete(records: Mapping[RunKey, RunRecord], wanted: Sequence[tuple[Arm, RunKey]]) -> bool:
     return all(key in records and records[key].status != "failed" for _, key in wanted)
+
+
+def _train(
+    study: Study,
+    folder: Path,
+    made: Sequence[Arm],
+    every: Sequence[tuple[Arm, RunKey]],
+    plugins: Sequence[Path],
+    parallel: int,
+    display: Display,
+    start: float,
+) -> list[tuple[Arm, RunKey]]:
+    """Do the runs without a record, from look to look where the study has looks; returns the runs that it wants."""
+    while True:
+        wanted = looks.runs_now(study, made, every, folder)
+        _train_missing(study, folder, wanted, plugins, parallel, display, start)
+        if not study.seeds.looks:
+            return wanted
+        records = store.finished(folder, [key for _, key in wanted])
+        said = looks.advance(folder, study, made, wanted, records, score_table(study, list(records.values())))
+        if said:
+            display.row("").say(looks.lines(said))
+        if not said or not looks.going(made, looks.read_log(folder)):
+            return wanted
 
 
 def _train_missing(

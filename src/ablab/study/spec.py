@@ -14,15 +14,7 @@ from ablab.errors import ConfigError, UnknownName, suggest
 from ablab.recipe import Change, Recipe
 from ablab.records import slug
 from ablab.study import groups
-
-
-def _seeds(value: Any) -> Any:
-    if isinstance(value, bool) or not isinstance(value, int | list | tuple):
-        raise ValueError("expected a number of seeds or a list of them")
-    return tuple(range(value)) if isinstance(value, int) else tuple(value)
-
-
-Seeds = Annotated[tuple[Annotated[int, Field(ge=0)], ...], BeforeValidator(_seeds)]
+from ablab.study.seeds import AnySeeds, Seeds, check_looks
 
 
 def _typed(value: Any) -> Any:
@@ -39,12 +31,14 @@ class Judge(Config):
     `on_divergence`. `noise`, where it is known, is the standard deviation over seeds of the difference to the baseline.
     `group` says which images are resampled together (a video, a patient): a regular expression with one group on the
     image's id, or a CSV file with the columns image and group; without it, what the data set states.
+    `method` "dunnett" pools the noise of all arms, which it assumes to be equal; Holm's assumes nothing of the kind.
     """
 
     metric: str = "AP"
     direction: Literal["max", "min"] = "max"
     smallest_interesting: float = Field(default=0.01, gt=0)
     alpha: float = Field(default=0.05, gt=0, lt=0.5)
+    method: Literal["holm", "dunnett"] = "holm"
     split: Literal["validation", "test"] = "validation"
     on_divergence: float = 0.0
     noise: float | None = Field(default=None, gt=0)
@@ -85,7 +79,7 @@ class Study(Config):
     changes: tuple[Change, ...] = ()
     design: Literal["one-at-a-time", "leave-one-out", "stack", "factorial"] = "one-at-a-time"
     controls: tuple[Annotated[Control, BeforeValidator(_control)], ...] = ()
-    seeds: Seeds = (0, 1, 2)
+    seeds: AnySeeds = Seeds((0, 1, 2))
     judge: Judge = Judge()
     plugins: tuple[str, ...] = ()
     max_hours: float | None = Field(default=None, gt=0, description="no run starts after this")
@@ -101,6 +95,12 @@ class Study(Config):
             twice = [v for i, v in enumerate(values) if v in values[:i]]
             if twice:
                 raise ValueError(f"the {kind} '{twice[0]}' stands twice; each is wanted once")
+        if self.judge.method == "dunnett" and self.design != "one-at-a-time":
+            raise ValueError(
+                f"judge: method 'dunnett' compares every arm with one baseline, which design '{self.design}' does not; "
+                "use 'holm'"
+            )
+        check_looks(self.seeds.looks, len(arms), self.design, self.judge.method, self.judge.split)
         if any(change.name == "baseline" for change in self.changes):
             raise ValueError("a change may not be called 'baseline'")
         return self

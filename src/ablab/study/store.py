@@ -15,7 +15,19 @@ from ablab.records import RunKey, RunRecord, holding, read_json, read_records, w
 from ablab.study.design import Arm, arms, run_fingerprint, study_fingerprint
 from ablab.study.spec import Study
 
-FROZEN = ("seeds", "metric", "direction", "smallest_interesting", "alpha", "split", "group", "design", "arms")
+FROZEN = (
+    "seeds",
+    "looks",
+    "metric",
+    "direction",
+    "smallest_interesting",
+    "alpha",
+    "method",
+    "split",
+    "group",
+    "design",
+    "arms",
+)
 FREE_BYTES = 200 * 2**20  # a run's weights, evidence and curves fit many times over
 
 
@@ -81,6 +93,7 @@ def describe(study: Study) -> dict[str, Any]:
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         **study.judge.model_dump(mode="json"),
         "seeds": list(study.seeds),
+        "looks": _looks(study),
         "design": study.design,
         "baseline": study.baseline.model_dump(mode="json"),
         "arms": [
@@ -88,6 +101,11 @@ def describe(study: Study) -> dict[str, Any]:
             for arm in arms(study)
         ],
     }
+
+
+def _looks(study: Study) -> dict[str, Any] | None:
+    """{"at": numbers of seeds, "futility": share or None}; None where the study has no looks."""
+    return {"at": list(study.seeds.looks), "futility": study.seeds.futility} if study.seeds.looks else None
 
 
 @contextmanager
