@@ -22,6 +22,7 @@ OURS = {
     "engine": {*LANDING, "measure", "weights"},
     "study": {*LANDING, "surgery", "measure", "weights", "engine", "export", "stats"},
     "reports": {*LANDING, "stats"},
+    "results": {*LANDING, "stats", "reports", "study", "tasks"},
     "testing": {*LANDING, "surgery", "parts"},
     "catalogue": {*LANDING, "measure", "surgery", "reports"},
     "export": {*LANDING, "surgery", "measure"},
@@ -40,10 +41,18 @@ HEAVY_ALLOWED = {
     "engine": {"torch"},
     "study": {"torch"},
     "reports": set(),
+    "results": set(),
     "testing": {"torch"},
     "catalogue": {"torch"},
 }
-WITHOUT_TORCH = ("tasks/detection/formats", "tasks/detection/metrics", "tasks/detection/recipe.py", "reports", "stats")
+WITHOUT_TORCH = (
+    "tasks/detection/formats",
+    "tasks/detection/metrics",
+    "tasks/detection/recipe.py",
+    "reports",
+    "results",
+    "stats",
+)
 FORBIDDEN_CALLS = {"eval", "exec", "compile", "__import__"}
 FORBIDDEN_ATTRIBUTES = {"unsafe_load", "full_load", "exec"}
 GLOBAL_DRAWS = {"manual_seed", "seed", "rand", "randn", "randint", "shuffle", "choice", "random", "permutation"}

@@ -13,18 +13,21 @@ Nothing heavy is imported before it is used.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ablab.registry import register
 
 if TYPE_CHECKING:
+    from typing import Literal
+
     from ablab import surgery as surgery
+    from ablab.results.judgement import Judgement
     from ablab.study.spec import Study
 
 __version__ = "0.1.0"
-__all__ = ["load", "plan", "register", "report", "run", "surgery"]
+__all__ = ["compare", "load", "plan", "register", "report", "run", "surgery"]
 
 
 def load(path: str | Path, changes: dict[str, Any] | None = None) -> Study:
@@ -68,6 +71,36 @@ def report(folder: str | Path) -> dict[str, Path]:
     from ablab import reports
 
     return reports.write(Path(folder))
+
+
+def compare(
+    scores: Any,
+    *,
+    smallest_interesting: float,
+    baseline: str | None = None,
+    direction: Literal["max", "min"] = "max",
+    alpha: float = 0.05,
+    controls: Collection[str] = (),
+    paired: bool = True,
+    metric: str = "score",
+) -> Judgement:
+    """Judge anybody's scores: {"baseline": [0.50, 0.52], "frelu": [0.53, 0.54]} gives a verdict an arm.
+
+    Lists (arrays, a column of a DataFrame) of equal length are paired by index, {seed: score} by seed; a score may be
+    None. Anything else is refused unless `paired=False`, which compares arms without common seeds (Welch). The baseline
+    is the one that is named, else the arm `baseline`, else the first. `smallest_interesting` is in the metric's units.
+
+    Raises DataError for scores that cannot be paired without a guess; ConfigError for rules out of range.
+    """
+    from ablab.results.judgement import BASELINE, judged
+    from ablab.results.result import Reading
+    from ablab.results.scores import results_of
+
+    found = Reading(results_of(scores, metric, paired), metric, "compare")
+    arms = list(found.table())
+    name = baseline or next((arm for arm in arms if arm == BASELINE), arms[0] if arms else None)
+    rules: dict[str, Any] = {"smallest_interesting": smallest_interesting, "direction": direction, "alpha": alpha}
+    return judged(found, baseline=name, controls=controls, paired=paired, **rules)
 
 
 def __getattr__(name: str) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from ablab.cli import check, data, demo, evaluate, parts, plan, predict, report, run, train, weights
+from ablab.cli import check, compare, data, demo, evaluate, parts, plan, predict, report, run, train, weights
 
 app = typer.Typer(
     name="ablab",
@@ -18,6 +18,7 @@ app.command("demo")(demo.demo)
 app.command("plan")(plan.plan)
 app.command("run")(run.run)
 app.command("report")(report.report)
+app.command("compare")(compare.compare)
 app.command("train")(train.train)
 app.command("eval")(evaluate.evaluate)
 app.command("predict")(predict.predict)
