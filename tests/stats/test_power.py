@@ -9,7 +9,9 @@ from scipy import stats as reference
 from ablab.errors import ConfigError
 from ablab.stats import (
     MOST_SEEDS,
+    blocked,
     compare,
+    critical_dunnett,
     critical_t,
     detection_power,
     fresh_seeds,
@@ -70,3 +72,15 @@ def test_fresh_seeds_by_hand():
     # more seeds know the noise better
     narrow, wide = fresh_seeds(0.01, 30, 0.01), fresh_seeds(0.01, 3, 0.01)
     assert wide[0] <= narrow[0] <= narrow[1] <= wide[1]
+
+
+def test_dunnetts_power_is_that_of_the_blocked_test():
+    n, arms = 3, 6
+    effect = smallest_detectable(n, arms=arms, method="dunnett")
+    assert effect < smallest_detectable(n, arms=arms) / 3
+    rng = np.random.Generator(np.random.Philox(6))
+    shift = np.r_[0, effect * 2**0.5, np.zeros(arms - 1)]  # sd(d) is sqrt(2) times an arm's own noise
+    t = np.array([blocked(rng.normal(size=(n, 1 + arms)) + shift).t[0] for _ in range(4000)])
+    assert (np.abs(t) > critical_dunnett(arms, arms * (n - 1), 0.05)).mean() == pytest.approx(0.8, abs=0.026)
+    assert seeds_needed(effect * 1.001, arms=arms, method="dunnett") == n
+    assert detection_power(1.5, [3, 5], method="dunnett") == pytest.approx(detection_power(1.5, [3, 5]))  # one arm
