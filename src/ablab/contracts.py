@@ -153,6 +153,6 @@ class Task(Protocol):
         """What of a prediction scores `least` or more: as plain rows, and drawn on the image as PNG bytes."""
 
     def panels(
-        self, before: tuple[Items, Settings], after: tuple[Items, Settings], split: str, arm: str
+        self, before: tuple[Items, Settings], after: tuple[Items, Settings], split: str, arm: str, against: str
     ) -> Sequence[Panel]:
-        """What a change fixed and what it broke, from the evidence of two runs on a split."""
+        """What `arm` fixed and what it broke of what `against` did, from the evidence of two runs on a split."""

@@ -13,7 +13,8 @@ from ablab.contracts import Task
 from ablab.engine.events import Events
 from ablab.records import RunRecord, read_items, read_json, slug, write_bytes, write_json
 from ablab.study import looks
-from ablab.study.design import BASELINE, Arm
+from ablab.study.design import Arm
+from ablab.study.factorial import factorial
 from ablab.study.judge import Scores, verdicts
 from ablab.study.spec import Study
 from ablab.study.train import score_split
@@ -45,8 +46,10 @@ def final(folder: Path, study: Study, made: Sequence[Arm], records: Sequence[Run
             scores[record.key.arm][str(record.key.seed)] = read_json(folder / record.key.folder / "test.json")
         log = looks.read_log(folder)
         rows = verdicts(study, made, _table(study, records, scores), log, binding=False)
+        combined = factorial(study, made, _table(study, records, scores))
         read = datetime.now(UTC).isoformat(timespec="seconds")
-        write_json(path, {"split": "test", "read": read, "scores": scores, "verdicts": rows})
+        document = {"split": "test", "read": read, "scores": scores, "verdicts": rows}
+        write_json(path, document | ({"factorial": combined} if combined else {}))
     return _table(study, records, read_json(path)["scores"])
 
 
@@ -77,16 +80,17 @@ def log_reading(place: Path) -> str:
 
 
 def pictures(folder: Path, made: Sequence[Arm], records: Mapping[tuple[str, int], RunRecord], seed: int) -> None:
-    """Write `panels/`: for each change, the images that it fixed and those that it broke, at one seed."""
-    baseline = records.get((BASELINE, seed))
+    """Write `panels/`: for each arm, the images that it fixed and those that it broke of the arm that it is compared
+    with, at one seed. A factorial's cells of several changes are left out: its answers are no single arm's."""
     rows = []
     for arm in made:
-        record = records.get((arm.name, seed))
-        if arm.kind != "change" or record is None or baseline is None:
+        record, other = (records.get((name, seed)) for name in (arm.name, arm.against))
+        drawn = arm.kind == "change" or (arm.kind == "cell" and len(arm.changes) == 1)
+        if not drawn or record is None or other is None:
             continue
         task: Task = registry.task(arm.recipe.task)[1](arm.recipe)
-        before, after = ((_evidence(folder, r), r.settings) for r in (baseline, record))
-        for index, panel in enumerate(task.panels(before, after, "validation", arm.name)):
+        before, after = ((_evidence(folder, r), r.settings) for r in (other, record))
+        for index, panel in enumerate(task.panels(before, after, "validation", arm.name, arm.against)):
             file = f"{slug(arm.name)}-{index}.png"
             write_bytes(folder / "panels" / file, panel.png)
             kind = panel.title.partition(":")[0]

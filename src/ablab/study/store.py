@@ -97,7 +97,14 @@ def describe(study: Study) -> dict[str, Any]:
         "design": study.design,
         "baseline": study.baseline.model_dump(mode="json"),
         "arms": [
-            {"name": arm.name, "kind": arm.kind, "because": arm.because, "diff": list(arm.differences)}
+            {
+                "name": arm.name,
+                "kind": arm.kind,
+                "because": arm.because,
+                "diff": list(arm.differences),
+                "against": "" if arm.kind == "baseline" else arm.against,
+                "changes": list(arm.changes),
+            }
             for arm in arms(study)
         ],
     }

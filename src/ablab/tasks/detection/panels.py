@@ -77,12 +77,13 @@ def panels(
     after: tuple[Items, Settings],
     arm: str = "the change",
     most: int = 4,
+    against: str = "baseline",
 ) -> list[Panel]:
     """At most `most` images on which a change gained most, then as many on which it lost most.
 
-    A gain is an object found that the baseline missed, or a false positive of the baseline's that is gone; each run is
-    read at its own chosen threshold. `annotations` are those of the split by image id; those without evidence are
-    passed over. Titles begin with `fixed:` or `broke:`.
+    A gain is an object found that `against` missed, or a false positive of its own that is gone; each run is read at
+    the threshold that it chose. `annotations` are those of the split by image id; those without evidence are passed
+    over. Titles begin with `fixed:` or `broke:`.
     """
     old, new = (outcomes(items, settings["threshold"]) for items, settings in (before, after))
     gains = {name: new[name].balance - old[name].balance for name in annotations if name in old and name in new}
@@ -92,21 +93,21 @@ def panels(
     return [
         Panel(
             f"{kind}: {name}",
-            _caption(old[name], new[name], arm),
-            encode_png(_picture(read_image(annotations[name].path), old[name], new[name], classes, arm)),
+            _caption(old[name], new[name], against, arm),
+            encode_png(_picture(read_image(annotations[name].path), old[name], new[name], classes, (against, arm))),
         )
         for kind, names in (("fixed", fixed), ("broke", broke))
         for name in names
     ]
 
 
-def _caption(old: Outcome, new: Outcome, arm: str) -> str:
+def _caption(old: Outcome, new: Outcome, against: str, arm: str) -> str:
     """`Of 5 objects, baseline found 3, with 1 false positive; frelu found all, with no false positives. ...`"""
     total = len(old.found)
     if not total:
-        return f"There is nothing to find; baseline gave {_wrong(old)}, {arm} {_wrong(new)}."
+        return f"There is nothing to find; {against} gave {_wrong(old)}, {arm} {_wrong(new)}."
     return (
-        f"Of {_count(total, 'object')}, baseline found {_found(old)}, with {_wrong(old)}; {arm} found {_found(new)}, "
+        f"Of {_count(total, 'object')}, {against} found {_found(old)}, with {_wrong(old)}; {arm} found {_found(new)}, "
         f"with {_wrong(new)}. Newly found: {int((new.found & ~old.found).sum())}, "
         f"newly missed: {int((old.found & ~new.found).sum())}."
     )
@@ -124,7 +125,9 @@ def _count(number: int, noun: str) -> str:
     return f"{number or 'no'} {noun}{'' if number == 1 else 's'}"
 
 
-def _picture(image: np.ndarray, old: Outcome, new: Outcome, classes: Sequence[str], arm: str) -> np.ndarray:
+def _picture(
+    image: np.ndarray, old: Outcome, new: Outcome, classes: Sequence[str], names: tuple[str, str]
+) -> np.ndarray:
     """Three pictures in a row under their headings, and a legend.  (H, W, 3) uint8 RGB"""
     zoom = SIDE / max(image.shape[:2])
     truth = [
@@ -135,7 +138,7 @@ def _picture(image: np.ndarray, old: Outcome, new: Outcome, classes: Sequence[st
     height, width = tiles[0].shape[:2]
     canvas = Image.new("RGB", (3 * width + 2 * GAP, height + 2 * BAR), "white")
     pen = ImageDraw.Draw(canvas)
-    for column, (tile, heading) in enumerate(zip(tiles, ("truth", "baseline", arm), strict=True)):
+    for column, (tile, heading) in enumerate(zip(tiles, ("truth", *names), strict=True)):
         left = column * (width + GAP)
         canvas.paste(Image.fromarray(tile), (left, BAR))
         pen.text((left + width / 2, BAR / 2), heading, fill="black", font=font(17), anchor="mm")

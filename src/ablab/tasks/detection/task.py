@@ -191,8 +191,8 @@ class Detection:
         return rows, encode_png(draw(read_image(path), seen.boxes, seen.labels, self.classes, seen.scores))
 
     def panels(
-        self, before: tuple[Items, Settings], after: tuple[Items, Settings], split: str, arm: str
+        self, before: tuple[Items, Settings], after: tuple[Items, Settings], split: str, arm: str, against: str
     ) -> Sequence[Panel]:
-        """Pictures of what `arm` fixed and broke, on images of a split."""
+        """Pictures of what `arm` fixed and broke of what `against` did, on images of a split."""
         annotations = {annotation.id: annotation for annotation in self.dataset.splits[split]}
-        return panels(annotations, self.classes, before, after, arm=arm)
+        return panels(annotations, self.classes, before, after, arm=arm, against=against)
