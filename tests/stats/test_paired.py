@@ -109,3 +109,24 @@ def test_at_the_threshold_pairs_and_groups_are_equally_wide(n):
     pairs = (reference.t.ppf(0.975, n - 1) ** 2 * (a - b).var(axis=1, ddof=1) / n).mean()
     groups = (reference.t.ppf(0.975, 2 * n - 2) ** 2 * (a.var(axis=1, ddof=1) + b.var(axis=1, ddof=1)) / n).mean()
     assert pairs == pytest.approx(groups, rel=0.04)
+
+
+def test_under_holm_with_six_arms_sign_flip_wants_eight_seeds():
+    assert next(n for n in range(6, 12) if 6 * sign_flip(np.ones(n)) < 0.05) == 8
+
+
+def test_what_seeds_added_after_a_look_do_to_alpha():
+    """3 -> 6 is 9% false and 3 -> 6 -> 12 is 12%; every seed from 3 to 10 is 17%."""
+    d = np.random.Generator(np.random.Philox(9)).normal(size=(40_000, 12))
+    found = {n: compare(d[:, :n]).p < 0.05 for n in range(3, 13)}
+    for looks, share in (((3,), 0.05), ((3, 6), 0.09), ((3, 6, 12), 0.12), (range(3, 11), 0.17)):
+        assert np.any([found[n] for n in looks], axis=0).mean() == pytest.approx(share, abs=0.008)
+
+
+def test_a_percentile_bootstrap_over_three_seeds_covers_three_in_four():
+    """Of 27 resamples the smallest is one in 27, more than 2.5%: the interval is [min, max], which misses 2 / 8."""
+    d = np.random.Generator(np.random.Philox(10)).normal(size=(20_000, 3))
+    means = d[:, list(product(range(3), repeat=3))].mean(axis=-1)
+    low, high = np.quantile(means, [0.025, 0.975], axis=1, method="inverted_cdf")
+    assert ((low < 0) & (high > 0)).mean() == pytest.approx(0.75, abs=0.012)
+    assert (np.abs(compare(d).t) < 4.303).mean() == pytest.approx(0.95, abs=0.006)

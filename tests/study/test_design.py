@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tiny_study import tiny
 
-from ablab.config import override
+from ablab.config import fingerprint, override
 from ablab.study.design import arms, run_fingerprint, study_fingerprint
 
 
@@ -52,3 +52,14 @@ def test_the_judge_is_part_of_a_study_and_the_recipe_is_not() -> None:
     assert frozen != study_fingerprint(tiny(judge={"metric": "AP50", "smallest_interesting": 0.05, "alpha": 0.1}))
     assert frozen != study_fingerprint(tiny(seeds=3))
     assert frozen != study_fingerprint(tiny(controls=[]))
+    assert frozen != study_fingerprint(
+        tiny(judge={"metric": "AP50", "smallest_interesting": 0.05, "method": "dunnett"})
+    )
+
+
+def test_a_study_frozen_before_a_key_was_known_is_still_the_same() -> None:
+    """Its judge had neither `group` nor `method`, and its seeds were a tuple."""
+    judge = {"metric": "AP50", "direction": "max", "smallest_interesting": 0.05, "alpha": 0.05, "split": "validation"}
+    judge |= {"on_divergence": 0.0, "noise": None}
+    before = fingerprint(["tiny", judge, "one-at-a-time", ["baseline", "cbam", "a/a"], (0, 1)])
+    assert study_fingerprint(tiny()) == before

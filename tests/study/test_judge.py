@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from tiny_study import tiny
 
+from ablab import stats
 from ablab.errors import ConfigError
 from ablab.records import RunKey, RunRecord, Status
 from ablab.study.design import arms
@@ -42,6 +43,16 @@ def test_a_clear_loss_hurts_and_the_control_is_not_called_anything() -> None:
     assert rows["a/a"]["verdict"] in {"undecided", "equivalent"}
     assert document["label"] == ""
     assert document["warnings"] == []
+
+
+def test_the_declared_method_judges() -> None:
+    study = tiny(seeds=3, judge={"metric": "AP50", "smallest_interesting": 0.05, "method": "dunnett"})
+    scores = {"baseline": (0.50, 0.52, 0.49), "cbam": (0.60, 0.66, 0.61), "a/a": (0.51, 0.53, 0.49)}
+    records = [record(arm, seed, value) for arm, own in scores.items() for seed, value in enumerate(own)]
+    row = judge(study, arms(study), records)["arms"][0]
+    theirs = stats.dunnett_p(stats.blocked(list(zip(*scores.values(), strict=True))).t, 2, 4)
+    assert row["p_dunnett"] == pytest.approx(float(theirs[0]))
+    assert (row["verdict"], row["qualifiers"][1]) == ("helps", "assumes equal seed noise in every arm")
 
 
 def test_a_study_judged_on_test_has_no_verdict_before_it_is_closed() -> None:
