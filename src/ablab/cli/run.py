@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from ablab.cli.answer import Answer, Data, Folder, Json, Plugins, Sets, answering, display, settings
 from ablab.cli.plan import Only, StudyFile, asked_for
+from ablab.errors import ConfigError
 
 Jobs = Annotated[
     int | None, typer.Option("--jobs", min=1, help="Runs at a time. [default: cores / threads a run, or GPUs]")
+]
+
+Confirm = Annotated[
+    bool, typer.Option("--confirm", help="Train the finished study's winner and baseline again, under fresh seeds.")
+]
+Seeds = Annotated[
+    int | None, typer.Option("--seeds", min=2, help="With --confirm: how many fresh seeds. [default: the study's]")
 ]
 
 
@@ -23,12 +32,20 @@ def run(
     jobs: Jobs = None,
     set: Sets = None,
     plugin: Plugins = None,
+    confirm: Confirm = False,
+    seeds: Seeds = None,
     json: Json = False,
 ) -> None:
     """Train every arm under every seed, judge and report. A second call does only what is missing."""
     with answering(json) as answer:
         asked = asked_for(study, only, settings(set, data, "baseline."))
-        drive(asked, folder or Path("runs") / asked.name, jobs, [*(plugin or [])], answer)
+        place, parts = folder or Path("runs") / asked.name, [*(plugin or [])]
+        if confirm:
+            confirm_winner(asked, place, seeds, jobs, parts, answer)
+        elif seeds is not None:
+            raise ConfigError("--seeds goes with --confirm; a study's own seeds stand in its file, or --set seeds=5")
+        else:
+            drive(asked, place, jobs, parts, answer)
 
 
 def drive(asked: object, folder: Path, jobs: int | None, plugins: list[Path], answer: Answer) -> None:
@@ -43,12 +60,30 @@ def drive(asked: object, folder: Path, jobs: int | None, plugins: list[Path], an
     written = reports.write(folder)
     view = reports.read(folder)
     answer({**outcome, "folder": folder, "report": written}, [reports.Summary(view), f"report: {written['html']}"])
+    _unfinished(outcome)
+
+
+def confirm_winner(
+    asked: object, folder: Path, seeds: int | None, jobs: int | None, plugins: list[Path], answer: Answer
+) -> None:
+    """Train what a finished study chose under fresh seeds, and answer with what is left of its effect."""
+    from ablab import reports
+    from ablab.study import confirm
+    from ablab.study.spec import Study
+
+    assert isinstance(asked, Study)
+    with display() as shown:
+        outcome = confirm.confirm(asked, folder, seeds=seeds, jobs=jobs, plugins=plugins, display=shown)
+    written = reports.write(folder)
+    answer({**outcome, "folder": folder}, [confirm.lines(outcome), f"report: {written['html']}"])
+    _unfinished(outcome)
+
+
+def _unfinished(outcome: Mapping[str, Any]) -> None:
+    """Say what is still to do; exit code 1 where runs failed."""
+    runs = outcome["runs"]
     if outcome["missing"]:
-        typer.secho(
-            f"{outcome['missing']} of {outcome['runs']} runs are still to do; the same command goes on", err=True
-        )
+        typer.secho(f"{outcome['missing']} of {runs} runs are still to do; the same command goes on", err=True)
     if outcome["failed"]:
-        typer.secho(
-            f"{outcome['failed']} of {outcome['runs']} runs failed; the same command tries them again", err=True
-        )
+        typer.secho(f"{outcome['failed']} of {runs} runs failed; the same command tries them again", err=True)
         raise typer.Exit(1)

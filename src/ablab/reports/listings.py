@@ -59,19 +59,30 @@ def _sites(arm: Mapping[str, Any]) -> Table:
 
 def _prospects(plan: Mapping[str, Any]) -> list[str]:
     found, runs = plan["detectable"], len(plan["arms"]) * len(plan["seeds"])
-    lines = [f"{runs} runs, {plan['jobs']} at a time: about {plan['hours'] * 60:.0f} minutes"]
+    least = (plan.get("looks") or [{"runs": runs, "hours": plan["hours"]}])[0]
+    minutes = _range(f"{least['hours'] * 60:.0f}", f"{plan['hours'] * 60:.0f}")
+    lines = [f"{_range(str(least['runs']), str(runs))} runs, {plan['jobs']} at a time: about {minutes} minutes"]
+    if plan.get("looks"):
+        looks = ", ".join(f"{look['seeds']} seeds (|t| > {look['boundary']:.2f})" for look in plan["looks"])
+        lines.append(
+            f"the fewest where every arm is decided at the first look, the most where none is; looks at {looks}"
+        )
     if plan["max_hours"] and plan["hours"] > plan["max_hours"]:
         lines.append(
             f"warning: that is more than max_hours = {plan['max_hours']}; some runs will be left for a second call"
         )
     if found["one"] is None:
         return [*lines, "one seed detects nothing: no spread is known; 5 or more give a verdict"]
-    if found["comparisons"] > 1 and plan["design"]["name"] == "one-at-a-time":
+    if found["comparisons"] > 1 and plan["design"]["name"] == "one-at-a-time" and not plan.get("looks"):
         lines.append(
             f"an arm's |t| has to pass {found['critical']['holm']:.2f} among all (Bonferroni's, by its own noise), "
             f"or {found['critical']['dunnett']:.2f} by judge.method: dunnett (assumes equal seed noise in every arm)"
         )
     return lines + (["fewer than 5 seeds: a screening"] if found["seeds"] < 5 else [])
+
+
+def _range(low: str, high: str) -> str:
+    return low if low == high else f"{low} to {high}"
 
 
 def score_table(scores: Mapping[str, Mapping[str, float]]) -> Table:

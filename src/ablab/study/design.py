@@ -72,15 +72,15 @@ def arms(study: Study) -> list[Arm]:
 
 
 def _alone(study: Study) -> list[Arm]:
-    return [_arm(study, change.name, "change", change.because, [change]) for change in study.changes]
+    return [combined(study, change.name, "change", change.because, [change]) for change in study.changes]
 
 
 def _left_out(study: Study) -> list[Arm]:
-    found = [_arm(study, FULL, "change", "the final model: all changes together", study.changes)]
+    found = [combined(study, FULL, "change", "the final model: all changes together", study.changes)]
     for change in study.changes:
         rest = [each for each in study.changes if each is not change]
         because = f"the full model without {change.name}: is it needed?"
-        found.append(replace(_arm(study, f"without/{change.name}", "change", because, rest), against=FULL))
+        found.append(replace(combined(study, f"without/{change.name}", "change", because, rest), against=FULL))
     return found
 
 
@@ -88,7 +88,7 @@ def _stacked(study: Study) -> list[Arm]:
     found: list[Arm] = []
     for height, change in enumerate(study.changes, start=1):
         below = found[-1].name if found else BASELINE
-        rung = _arm(study, f"+{change.name}", "change", change.because, study.changes[:height])
+        rung = combined(study, f"+{change.name}", "change", change.because, study.changes[:height])
         found.append(replace(rung, against=below))
     return found
 
@@ -103,7 +103,7 @@ def _cells(study: Study) -> list[Arm]:
     for levels in layout(len(study.changes)).cells[1:]:  # the first is the baseline
         chosen = [change for change, level in zip(study.changes, levels, strict=True) if level > 0]
         because = chosen[0].because if len(chosen) == 1 else ""
-        found.append(_arm(study, "+".join(change.name for change in chosen), "cell", because, chosen))
+        found.append(combined(study, "+".join(change.name for change in chosen), "cell", because, chosen))
     return found
 
 
@@ -128,7 +128,8 @@ def _control(study: Study, control: Control, made: Sequence[Arm]) -> Arm:
     return replace(_made(study, name, "control", because, study.baseline, edits), answers=of)
 
 
-def _arm(study: Study, name: str, kind: Kind, because: str, changes: Sequence[Change]) -> Arm:
+def combined(study: Study, name: str, kind: Kind, because: str, changes: Sequence[Change]) -> Arm:
+    """An arm with some of the study's changes. Raises ConfigError for two whose settings collide."""
     recipe, edits = together(study, changes, name)
     return replace(_made(study, name, kind, because, recipe, edits), changes=tuple(change.name for change in changes))
 

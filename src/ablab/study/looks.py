@@ -19,8 +19,9 @@ from pathlib import Path
 from typing import Any
 
 from ablab.records import RunKey, RunRecord, plain_json, read_json, write_json
-from ablab.stats import Verdict, sequential
+from ablab.stats import Verdict, sequential, smallest_detectable
 from ablab.stats.verdicts import Decision
+from ablab.study.columns import columns, signed
 from ablab.study.design import BASELINE, Arm
 from ablab.study.spec import Study
 
@@ -169,6 +170,31 @@ def _as_decided(found: Verdict, outcome: str) -> Verdict:
     return replace(found, verdict=decided, qualifiers=(*found.qualifiers, "as decided at its look"))
 
 
+def detectable(study: Study, comparisons: int) -> float:
+    """The smallest effect, in sd(d), that the study's seeds find four times in five among so many comparisons.
+
+    With looks it is what the last of them finds, so that all of them together find a little less than that.
+    """
+    judge, seeds = study.judge, study.seeds
+    if not seeds.looks:
+        return smallest_detectable(len(seeds), judge.alpha, comparisons, method=judge.method)
+    return smallest_detectable(len(seeds), sequential.levels(seeds.looks, judge.alpha / comparisons)[-1])
+
+
+def prospects(study: Study, made: Sequence[Arm], hours: float) -> list[Row]:
+    """`looks` of `plan.json`, one row a look: what the study costs if no arm stops before it and none goes on.
+
+    {"look": 1, "seeds": 5, "runs": 20, "hours": 1.5, "boundary": 5.8}; `hours` is the cost of all looks. Empty where
+    the study has no looks.
+    """
+    looks, declared = study.seeds.looks, rules(study, made)
+    decides = sequential.boundaries(looks, declared.alpha / declared.arms) if looks else ()
+    return [
+        {"look": number, "seeds": n, "runs": n * len(made), "hours": hours * n / looks[-1], "boundary": boundary}
+        for number, (n, boundary) in enumerate(zip(looks, decides, strict=True), start=1)
+    ]
+
+
 def summary(study: Study, made: Sequence[Arm], log: Sequence[Row]) -> Row:
     """`looks` of `verdicts.json`: the numbers of seeds, the |t| that decides at each, and how many were judged."""
     declared = rules(study, made)
@@ -191,7 +217,7 @@ def warnings(study: Study, made: Sequence[Arm], table: Scores, log: Sequence[Row
         if now[0] != then[0] or abs(now[1] - then[1]) > ROUNDING:
             said.append(
                 f"{row['arm']}: look {row['look']} was judged on {row['n']} pairs with the effect "
-                f"{_signed(row['effect'])}, and its runs now say {_signed(effect)} over {len(differences)}; what was "
+                f"{signed(row['effect'])}, and its runs now say {signed(effect)} over {len(differences)}; what was "
                 "decided stands"
             )
     return said
@@ -204,13 +230,7 @@ def lines(rows: Sequence[Row]) -> str:
     table = [("arm", "effect", "interval", "|t|", "decides", "")]
     for row in rows:
         t = "-" if row["t"] is None else f"{abs(row['t']):.2f}"
-        ends = f"{_signed(row['low'])} .. {_signed(row['high'])}"
+        ends = f"{signed(row['low'])} .. {signed(row['high'])}"
         boundary = "-" if row["boundary"] is None else f"{row['boundary']:.2f}"
-        table.append((row["arm"], _signed(row["effect"]), ends, t, boundary, row["outcome"]))
-    widths = [max(len(line[column]) for line in table) for column in range(len(table[0]))]
-    text = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in table]
-    return "\n".join([head, *(f"  {line}" for line in text)])
-
-
-def _signed(value: float | None) -> str:
-    return "-" if value is None else f"{value:+.4f}"
+        table.append((row["arm"], signed(row["effect"]), ends, t, boundary, row["outcome"]))
+    return f"{head}\n{columns(table)}"

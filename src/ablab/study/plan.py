@@ -24,7 +24,7 @@ from ablab.engine.precision import choose
 from ablab.errors import ConfigError, UserError, suggest
 from ablab.measure import flops, latency, parameters
 from ablab.recipe import TrainRecipe, parts
-from ablab.study import controls, groups
+from ablab.study import controls, groups, looks
 from ablab.study.build import Made, build
 from ablab.study.collisions import collisions
 from ablab.study.design import Arm, arms
@@ -92,6 +92,7 @@ def plan(
         "metric": study.judge.metric,
         "jobs": jobs,
         "hours": hours,
+        "looks": looks.prospects(study, made, hours),
         "max_hours": study.max_hours,
         "plugins": source,
         "notes": [*built[0].splits.notes, built[0].task.facts()["note"]],
@@ -272,8 +273,8 @@ def detectable(study: Study, comparisons: int, noise: Noise | None) -> dict[str,
     return {
         "seeds": n,
         "comparisons": comparisons,
-        "one": stats.smallest_detectable(n, alpha),
-        "all": stats.smallest_detectable(n, alpha, comparisons, method=study.judge.method),
+        "one": looks.detectable(study, 1),
+        "all": looks.detectable(study, comparisons),
         "method": study.judge.method,
         "critical": {
             "holm": float(stats.critical_t(n, alpha / comparisons)),

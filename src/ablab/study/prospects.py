@@ -21,6 +21,7 @@ from typing import Any
 
 from ablab import stats
 from ablab.stats.designs import FEWEST_FACTORS, MOST_FACTORS, contrast_noise, layout
+from ablab.study import looks
 from ablab.study.design import Arm
 from ablab.study.factorial import aliases
 from ablab.study.known import Noise
@@ -72,8 +73,8 @@ def _question(study: Study, words: str, comparisons: int, scale: float, noise: N
         "question": words,
         "comparisons": comparisons,
         "scale": scale,
-        "one": scale * stats.smallest_detectable(n, alpha) if n > 1 else None,
-        "all": scale * stats.smallest_detectable(n, alpha, comparisons, method=study.judge.method) if n > 1 else None,
+        "one": scale * looks.detectable(study, 1) if n > 1 else None,
+        "all": scale * looks.detectable(study, comparisons) if n > 1 else None,
         "seeds": [{"ratio": ratio, "seeds": stats.seeds_needed(ratio / scale, alpha, comparisons)} for ratio in ratios],
     }
 

@@ -46,8 +46,8 @@ def run(
         every = store.keys(study, made, planned["asked"]["data"], planned["plugins"])
         wanted = _train(study, folder, made, every, plugins, parallel, display, start)
         records = store.finished(folder, [key for _, key in wanted])
-        complete = _complete(records, wanted)
-        test = _close(folder, made, records, study, parallel, display) if complete else None
+        closing = complete(records, wanted)
+        test = _close(folder, made, records, study, parallel, display) if closing else None
         document = judge(study, made, list(records.values()), test, folder)
         write_json(folder / "verdicts.json", document)
     counts = {
@@ -55,31 +55,30 @@ def run(
         "failed": sum(record.status == "failed" for record in records.values()),
         "missing": len(wanted) - len(records),
     }
-    return {**counts, "closed": complete, "seconds": time.monotonic() - start, **document}
+    return {**counts, "closed": closing, "seconds": time.monotonic() - start, **document}
 
 
 def _plan(study: Study, folder: Path, plugins: Sequence[Path], parallel: int, events: Events) -> dict[str, Any]:
     """The pre-flight; the one that is there already where study, parts and data are the same."""
     path = folder / "plan.json"
     source = registry.load_plugins([*map(Path, study.plugins), *plugins])
-    data = _manifests(study, events)
+    data = manifests(arms(study), events)
     asked = {"study": study.model_dump(mode="json"), "plugins": source, "jobs": parallel, "data": data}
     if path.exists():
         planned = read_json(path)
         if planned.get("asked") == plain_json(asked):
             return planned
-    planned = plan(study, plugins, events, parallel) | {"asked": asked}
+    planned = plan(study, plugins, events, parallel, folder.parent) | {"asked": asked}
     for note in planned["notes"]:
         events.say(note)
     write_json(path, planned)
     return planned
 
 
-def _manifests(study: Study, events: Events) -> dict[str, str]:
+def manifests(made: Sequence[Arm], events: Events) -> dict[str, str]:
     """{arm: fingerprint of its data}; arms with the same data share the reading, which may take a while at first."""
     known: dict[str, str] = {}
     found = {}
-    made = arms(study)
     with working(events, "read the data", len(made)):
         for done, arm in enumerate(made, start=1):
             data = fingerprint(arm.recipe.data)
@@ -91,7 +90,8 @@ def _manifests(study: Study, events: Events) -> dict[str, str]:
     return found
 
 
-def _complete(records: Mapping[RunKey, RunRecord], wanted: Sequence[tuple[Arm, RunKey]]) -> bool:
+def complete(records: Mapping[RunKey, RunRecord], wanted: Sequence[tuple[Arm, RunKey]]) -> bool:
+    """Whether every wanted run has ended, and none of them failed."""
     return all(key in records and records[key].status != "failed" for _, key in wanted)
 
 
@@ -108,7 +108,7 @@ def _train(
     """Do the runs without a record, from look to look where the study has looks; returns the runs that it wants."""
     while True:
         wanted = looks.runs_now(study, made, every, folder)
-        _train_missing(study, folder, wanted, plugins, parallel, display, start)
+        train_missing(study, folder, wanted, plugins, parallel, display, start)
         if not study.seeds.looks:
             return wanted
         records = store.finished(folder, [key for _, key in wanted])
@@ -119,7 +119,7 @@ def _train(
             return wanted
 
 
-def _train_missing(
+def train_missing(
     study: Study,
     folder: Path,
     wanted: Sequence[tuple[Arm, RunKey]],
