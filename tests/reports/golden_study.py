@@ -50,6 +50,7 @@ COST = {  # parameters, FLOPs, latency and its interquartile range in ms, second
     "a/a": (1_764_577, 1_043_000_000, 11.8, 0.5, 61.5),
 }
 SHIFT = {"frelu": 0.16, "no-mosaic": -0.05, "cbam": 0.05}  # how far an arm's scores stand below the baseline's
+SIZES = {"APs": -0.21, "APm": -0.08, "APl": 0.09}
 CLASSES = {"RBC": 0.06, "WBC": 0.21, "Platelets": -0.27}
 
 
@@ -129,7 +130,8 @@ def _plan(folder: Path) -> None:
         for arm, (parameters, flops, latency, spread, _) in COST.items()
     ]
     note = "anchors refitted: 99.8% of 3,421 boxes within reach, before 96.2%"
-    write_json(folder / "plan.json", {"arms": rows, "notes": [note]})
+    data = dict.fromkeys(SCORES, "8cedd0906ef271b8")
+    write_json(folder / "plan.json", {"arms": rows, "notes": [note], "asked": {"data": data}})
 
 
 def _run(folder: Path, arm: str, seed: int) -> None:
@@ -145,7 +147,7 @@ def _run(folder: Path, arm: str, seed: int) -> None:
     record = RunRecord(
         key,
         "done",
-        scores={"validation": _scores(arm, score)},
+        scores={"validation": _scores(arm, score, seed)},
         settings={"threshold": round(0.42 - SHIFT.get(arm, 0.0) + 0.01 * (seed % 3 - 1), 3)},
         cost={
             "parameters": cost[0],
@@ -163,11 +165,15 @@ def _run(folder: Path, arm: str, seed: int) -> None:
     write_json(place / "curves.json", _curves(score, SHIFT.get(arm, 0.0), seed))
 
 
-def _scores(arm: str, score: float) -> dict[str, float]:
+def _scores(arm: str, score: float, seed: int) -> dict[str, float]:
     fall = SHIFT.get(arm, 0.0)
     scores = {"AP": score, "AP50": score + 0.33, "AP75": score + 0.04, "AR100": score + 0.12}
-    for name, offset in CLASSES.items():
-        scores |= {f"AP/{name}": score + offset, f"AP50/{name}": min(score + 0.33 + offset / 3, 1.0)}
+    for number, (name, offset) in enumerate(CLASSES.items()):
+        own = 0.002 * ((3 * seed + number) % 5 - 2) if arm != "baseline" else 0.0  # a class has luck of its own
+        scores |= {f"AP/{name}": score + offset + own, f"AP50/{name}": min(score + 0.33 + offset / 3, 1.0)}
+    for number, (name, offset) in enumerate(SIZES.items()):
+        own = 0.003 * ((2 * seed + number) % 5 - 2) if arm != "baseline" else 0.0
+        scores[name] = score + offset + own
     f1 = score + 0.29
     scores |= {"precision": f1 + 0.03, "recall": f1 - 0.03, "F1": f1}
     return {

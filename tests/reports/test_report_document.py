@@ -21,6 +21,14 @@ def test_the_document_is_strict_json_and_complete(golden):
     assert {run["status"] for run in arms["lr-times-10"]["runs"]} == {"done", "diverged"}
     assert found["final"]["scores"]["baseline"]["0"]["AP"] == pytest.approx(0.5)
     assert found["judge"]["smallest_interesting"] == 0.01
+    assert found["noise"]["n"] == 5
+    assert [row["arm"] for row in found["resolutions"]] == [arm.name for arm in golden.compared]
+    assert set(found["front"]) == {"parameters", "flops", "latency_ms"}
+    assert arms["frelu"]["population"]["groups"] == 60
+    assert {row["metric"] for row in arms["frelu"]["effects"]} >= {"AP50", "APs", "AP/RBC", "F1@0.5"}
+    assert found["data"]["frelu"] == "8cedd0906ef271b8"
+    assert found["looks"] == []
+    assert found["factorial"] is None
 
 
 def test_a_study_under_way_has_no_final_and_lists_what_is_missing(study):

@@ -1,14 +1,19 @@
 import json
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
 
 from ablab import reports
+from ablab.reports.view import Arm, Run
 
 SECTIONS = [
-    "findings",
     "verdicts",
+    "findings",
     "effects",
+    "intervals",
+    "noise",
+    "parts",
     "cost",
     "score-shift",
     "precision-recall",
@@ -77,7 +82,7 @@ def test_every_section_is_there_in_order(parsed):
 
 def test_nothing_is_fetched_and_nothing_runs(page, parsed):
     assert sources(parsed)
-    assert all(value.startswith(("#", "data:image/png;base64,")) for value in sources(parsed))
+    assert all(value.startswith(("#", "data:image/webp;base64,")) for value in sources(parsed))
     assert not {"script", "link", "iframe", "object", "embed", "form", "base"} & set(parsed.tags)
     assert "@import" not in page
     assert "url(" not in page.replace("url(#", "")
@@ -109,7 +114,7 @@ def test_what_was_found_stands_in_words_and_numbers(parsed):
 
 def test_every_drawing_can_be_read_aloud(parsed):
     labels = [value for name, value in parsed.attributes if name == "aria-label"]
-    assert len(labels) == parsed.tags.count("svg") == 32
+    assert len(labels) == parsed.tags.count("svg") == 32 + 7  # six panels by class and size, the intervals' figure
     assert all(labels)
     assert parsed.tags.count("img") == 4
 
@@ -133,7 +138,7 @@ def test_hostile_text_stays_text(study):
     hostile = Page(page)
     assert "script" not in hostile.tags
     assert hostile.tags.count("img") == 1
-    assert all(value.startswith(("#", "data:image/png;base64,")) for value in sources(hostile))
+    assert all(value.startswith(("#", "data:image/webp;base64,")) for value in sources(hostile))
     assert [name for name, _ in hostile.attributes if name.startswith("on")] == []
     for section in ("findings", "verdicts", "pictures", "compared", "reproduce"):
         assert HOSTILE in hostile.text[section], section
@@ -145,11 +150,9 @@ def test_a_study_under_way_says_what_is_missing(study):
     for file in [*study.glob("runs/*/*/curves.*"), *study.glob("runs/*/4-*/record.json")]:
         file.unlink()
     found = Page(reports.as_page(reports.read(study))).text
-    assert "No verdicts yet" in found["effects"]
-    assert "No run has threshold curves" in found["score-shift"]
-    assert "No run has a training history" in found["training"]
-    assert "No pictures were drawn" in found["pictures"]
-    assert "Not read yet" in found["test"]
+    assert not {"score-shift", "precision-recall", "training", "pictures", "test", "intervals"} & set(found)
+    assert "No verdicts yet" in found[""]
+    assert "What may be concluded" not in found["verdicts"]
     assert "26 of 35 runs are done, 2 failed or diverged, 7 are still to come" in found["warnings"]
     assert "baseline seed 4" in found["warnings"]
 
@@ -169,4 +172,39 @@ def test_nothing_has_run_yet(study):
         (study / name).unlink()
     found = Page(reports.as_page(reports.read(study))).text
     assert "0 of 35 runs are done, 35 are still to come" in found[""]
-    assert "No run is finished yet" in found["effects"]
+    assert not {"effects", "noise", "parts", "metrics"} & set(found)
+
+
+def test_verdicts_of_a_study_that_goes_on_are_no_result(study):
+    next((study / "runs" / "eca").glob("4-*/record.json")).unlink()
+    found = Page(reports.as_page(reports.read(study))).text
+    assert "Not finished, so nothing is decided: 32 of 35 runs are done" in found[""]
+    assert "What may be concluded" not in found["verdicts"]
+
+
+def test_scores_from_elsewhere_make_a_page_without_what_nobody_knows(golden):
+    arms = tuple(
+        Arm(arm.name, arm.kind, runs={s: Run(_bare(run.record)) for s, run in arm.done().items()}, verdict=arm.verdict)
+        for arm in golden.arms
+    )
+    view = reports.View(
+        name="scores.csv",
+        metric="AP",
+        direction="max",
+        smallest_interesting=0.01,
+        arms=arms,
+        seeds=golden.seeds,
+        source="scores.csv",
+        judged=True,
+    )
+    found = Page(reports.as_page(view)).text
+    assert list(found) == ["", "verdicts", "findings", "effects", "noise", "method"]
+    assert "ablab did not train these networks" in found["method"]
+    assert "before the first run" not in found["method"]
+    assert "on these same data, this baseline scores better with frelu" in found["verdicts"]
+    for draw in (reports.as_markdown, reports.as_latex, reports.as_document):
+        assert draw(view)
+
+
+def _bare(record):
+    return replace(record, scores={"": {"AP": record.scores["validation"]["AP"]}}, cost={}, settings={}, environment={})

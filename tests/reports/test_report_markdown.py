@@ -10,7 +10,7 @@ def test_every_table_has_as_many_cells_in_every_row(golden):
             sizes[-1].add(line.replace("\\|", "").count("|"))
         elif sizes[-1]:
             sizes.append(set())
-    assert len(sizes) == 5
+    assert len(sizes) == 7
     assert all(len(size) == 1 for size in sizes[:-1])
 
 

@@ -12,6 +12,7 @@ def test_every_format_is_written(study):
     assert {name: path.relative_to(study).as_posix() for name, path in written.items()} == {
         "html": "report/index.html",
         "md": "report/report.md",
+        "latex": "report/report.tex",
         "csv": "report/report.csv",
         "json": "report/report.json",
     }

@@ -11,12 +11,19 @@ from ablab.cli.answer import Json, answering
 
 
 def report(
-    folder: Annotated[Path, typer.Argument(help="A study's folder, such as runs/demo.")], json: Json = False
+    folder: Annotated[Path, typer.Argument(help="A study's folder, such as runs/demo.")],
+    format: Annotated[
+        str, typer.Option("--format", help="Which files to write, with commas: html,md,latex,csv,json. All by default.")
+    ] = "",
+    json: Json = False,
 ) -> None:
-    """Print the verdicts and write the report: HTML, Markdown, CSV and JSON. Nothing is trained or scored."""
+    """Print the verdicts and write the report. Nothing is trained or scored."""
     with answering(json) as answer:
         from ablab import reports
 
-        written = reports.write(folder)
+        wanted = [name.strip() for name in format.split(",") if name.strip()] or list(reports.FORMATS)
+        written = reports.write(folder, wanted)
         view = reports.read(folder)
-        answer(reports.as_document(view), [reports.Summary(view), f"report: {written['html']}"])
+        answer(
+            reports.as_document(view), [reports.Summary(view), *(f"{name}: {path}" for name, path in written.items())]
+        )

@@ -1,4 +1,4 @@
-"""The reports: a study's folder drawn as a terminal table, one HTML page, Markdown, CSV and JSON.
+"""The reports: a study's folder drawn as a terminal table, one HTML page, Markdown, LaTeX, CSV and JSON.
 
 from ablab import reports
 console.print(reports.Summary(reports.read(folder)))
@@ -14,17 +14,30 @@ from ablab.errors import UnknownName
 from ablab.records import write_bytes
 from ablab.reports.document import as_document, as_json
 from ablab.reports.html import as_page
+from ablab.reports.latex import as_latex
 from ablab.reports.markdown import as_markdown
 from ablab.reports.reading import read
 from ablab.reports.sheets import arm_sheet, run_sheet
 from ablab.reports.tables import Summary, verdict_table
 from ablab.reports.view import View
 
-__all__ = ["FORMATS", "Summary", "View", "as_document", "as_markdown", "as_page", "read", "verdict_table", "write"]
+__all__ = [
+    "FORMATS",
+    "Summary",
+    "View",
+    "as_document",
+    "as_latex",
+    "as_markdown",
+    "as_page",
+    "read",
+    "verdict_table",
+    "write",
+]
 
 _FILES: dict[str, dict[str, Callable[[View], str]]] = {
     "html": {"index.html": as_page},
     "md": {"report.md": as_markdown},
+    "latex": {"report.tex": as_latex},
     "csv": {"report.csv": arm_sheet, "runs.csv": run_sheet},
     "json": {"report.json": as_json},
 }

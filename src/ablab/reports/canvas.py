@@ -64,8 +64,8 @@ def colour(view: View, arm: Arm) -> str:
         return THEME["ink"]
     if arm.kind == "control":
         return THEME["muted"]
-    changes = [other.name for other in view.arms if other.kind == "change"]
-    return PALETTE[changes.index(arm.name) % len(PALETTE)]
+    changes = dict.fromkeys(each.name for each in (*view.effects, *view.arms) if each.kind in ("change", "cell"))
+    return PALETTE[list(changes).index(arm.name) % len(PALETTE)]
 
 
 def blank(width: float, height: float, margins: tuple[float, float, float, float]) -> tuple[Any, Any]:

@@ -54,7 +54,7 @@ def precision_recall(view: View) -> list[Drawing]:
 def _panels(
     view: View, kind: str, line: Callable[[Run], Line | None], x: str, y: str, *, unit: bool = False, named: bool = True
 ) -> list[Drawing]:
-    """A panel an arm: its seeds as thin lines, their mean thick, the baseline's mean grey. All axes agree."""
+    """A panel an arm: a band from its lowest to its highest seed, their mean, the baseline's mean. All axes agree."""
     lines = {arm.name: [found for run in arm.done().values() if (found := line(run))] for arm in view.arms}
     if not any(lines.values()):
         return []
@@ -66,8 +66,7 @@ def _panels(
             figure, axes = blank(*SIZE, (44, 10, 8, 38))
             if arm is not view.baseline and lines[view.baseline.name]:
                 axes.plot(*_middle(lines[view.baseline.name]), color=THEME["muted"], lw=1.4, ls=(0, (4, 2)), zorder=2)
-            for found in lines[arm.name]:
-                axes.plot(*found, color=colour(view, arm), lw=0.9, alpha=0.5, zorder=3)
+            _band(axes, lines[arm.name], colour(view, arm))
             axes.plot(*_middle(lines[arm.name]), color=colour(view, arm), lw=2.2, zorder=4)
             _frame_panel(axes, limits, x, y if named else "")
             drawings.append(Drawing(svg(figure, f"{kind}-{number}"), f"{arm.name}: {y} against {x}", arm.name))
@@ -89,14 +88,17 @@ def score_shift(view: View) -> list[Drawing]:
 def _shift(view: View, arm: Arm, rows: Sequence[Run], base: Sequence[Run], number: int) -> Drawing:
     figure, axes = blank(*SIZE, (44, 10, 8, 38))
     hue = colour(view, arm)
-    lines = {name: _average(rows, name) for name in ("precision", "recall", "F1")}
+    lines = {name: _middle(_thresholds(rows, name)) for name in ("precision", "recall", "F1")}
     if arm is not view.baseline and base:
-        axes.plot(*_average(base, "F1"), color=THEME["muted"], lw=1.4, ls=(0, (4, 2)), zorder=2)
+        axes.plot(*_middle(_thresholds(base, "F1")), color=THEME["muted"], lw=1.4, ls=(0, (4, 2)), zorder=2)
+    _band(axes, _thresholds(rows, "F1"), hue)
     axes.plot(*lines["precision"], color=hue, lw=1.1, zorder=3)
     axes.plot(*lines["recall"], color=hue, lw=1.3, ls=(0, (1, 1.6)), zorder=3)
     axes.plot(*lines["F1"], color=hue, lw=2.4, zorder=4)
-    chosen = mean([run.record.settings["threshold"] for run in rows if "threshold" in run.record.settings])
+    every = [run.record.settings["threshold"] for run in rows if "threshold" in run.record.settings]
+    chosen = mean(every)
     if chosen is not None:
+        axes.axvspan(min(every), max(every), color=THEME["rule"], alpha=0.5, lw=0, zorder=0)
         axes.axvline(chosen, color=THEME["ink"], lw=1, zorder=1)
     for fixed in FIXED:
         height = float(np.interp(fixed, *lines["F1"]))
@@ -120,17 +122,31 @@ def _numbers(values: Sequence[float | None]) -> np.ndarray:
     return np.array([math.nan if value is None else value for value in values], np.float64)
 
 
-def _average(rows: Sequence[Run], name: str) -> Line:
-    return _middle([(_numbers(run.curves["f1"]["threshold"]), _numbers(run.curves["f1"][name])) for run in rows])
+def _thresholds(rows: Sequence[Run], name: str) -> list[Line]:
+    return [(_numbers(run.curves["f1"]["threshold"]), _numbers(run.curves["f1"][name])) for run in rows]
+
+
+def _at_first(lines: Sequence[Line]) -> tuple[np.ndarray, np.ndarray]:
+    """The x of the first line (X,) and every line's height there (L, X); NaN before a line begins and after it ends."""
+    x = lines[0][0]
+    return x, np.array([np.interp(x, *line, left=math.nan, right=math.nan) for line in lines])
 
 
 def _middle(lines: Sequence[Line]) -> Line:
     """The mean of lines, at the x of the first; a line that ends before an x has no say there."""
-    x = lines[0][0]
-    heights = np.array([np.interp(x, *line, left=math.nan, right=math.nan) for line in lines])
+    x, heights = _at_first(lines)
     known = np.isfinite(heights)
     total = np.where(known, heights, 0).sum(0)
     return x, np.divide(total, known.sum(0), out=np.full(len(x), math.nan), where=known.any(0))
+
+
+def _band(axes: Any, lines: Sequence[Line], hue: str) -> None:
+    """From the lowest to the highest of lines, at the x of the first; nothing for one line."""
+    x, heights = _at_first(lines)
+    known = np.isfinite(heights).any(0)
+    if len(lines) > 1 and known.any():
+        low, high = np.nanmin(heights[:, known], axis=0), np.nanmax(heights[:, known], axis=0)
+        axes.fill_between(x[known], low, high, color=hue, alpha=0.22, lw=0, zorder=3)
 
 
 def _frame(values: np.ndarray, margin: float) -> tuple[float, float]:

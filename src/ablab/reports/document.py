@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from typing import Any
 
-from ablab.reports import sentences
+from ablab.reports import evidence, front, sentences
 from ablab.reports.sheets import COSTS
 from ablab.reports.view import Arm, Run, View
 
@@ -35,10 +36,18 @@ def as_document(view: View) -> dict[str, Any]:
                 "on_divergence": view.on_divergence,
             },
             "overview": sentences.overview(view),
+            "conclusion": sentences.conclusion(view),
+            "noise": asdict(floor) if (floor := evidence.noise(view)) else None,
+            "resolutions": [asdict(row) for row in evidence.resolutions(view)],
+            "front": {cost: chances for cost in front.COSTS if (chances := front.chances(view, cost))},
             "label": view.label,
             "warnings": list(view.warnings),
             "arms": [_arm(view, arm) for arm in view.arms],
             "missing": [{"arm": arm.name, "seed": seed} for arm, seed in view.waiting()],
+            "looks": list(view.looks),
+            "confirm": dict(view.confirm) or None,
+            "factorial": dict(view.factorial) or None,
+            "data": dict(view.data),
             "final": _final(view),
         }
     )
@@ -50,6 +59,7 @@ def as_json(view: View) -> str:
 
 
 def _arm(view: View, arm: Arm) -> dict[str, Any]:
+    described = evidence.effects(view, arm, [(name, name) for name in view.metrics()]) if arm.kind != "baseline" else []
     return {
         "name": arm.name,
         "kind": arm.kind,
@@ -57,6 +67,8 @@ def _arm(view: View, arm: Arm) -> dict[str, Any]:
         "diff": list(arm.diff),
         "finding": sentences.finding(view, arm) if arm.kind != "baseline" else "",
         "verdict": arm.verdict.as_dict() if arm.verdict else None,
+        "population": arm.population.as_dict() if arm.population else None,
+        "effects": [asdict(effect) for effect in described],
         "scores": {str(seed): score for seed, score in view.judged_scores(arm).items()},
         "cost": {name: arm.cost(name) for name in COSTS},
         "sites": list(arm.plan.get("sites", ())),

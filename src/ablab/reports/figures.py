@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from ablab.reports import numerals, sentences
+from ablab.reports import front, numerals, sentences
 from ablab.reports.canvas import FONT, SMALL, THEME, Drawing, blank, colour, short, styled, svg
 from ablab.reports.view import Arm, View
 from ablab.stats import Verdict
@@ -27,13 +27,10 @@ def effects(view: View) -> Drawing | None:
         figure, axes = blank(WIDTH, step * len(rows) + 46, (12, 16, 4, 42))
         low, high = _range(view, rows)
         axes.set(xlim=(low, high), ylim=(len(rows) * step, 0))
-        _zero(axes, view)
+        effect_axis(axes, view, 5)
         for number, (arm, verdict) in enumerate(rows):
             _effect(axes, view, arm, verdict, number * step)
-        axes.set_xlabel(f"effect on {view.metric}, arm − baseline ({_better(view)})")
-        axes.xaxis.set_major_formatter(lambda value, _: "0" if abs(value) < 1e-9 else f"{value:+.3g}".replace("-", "−"))
-        axes.xaxis.set_major_locator(_ticks(5))
-        _no_left_axis(axes)
+        axes.set_xlabel(f"effect on {view.metric}, arm − {_others(view)} ({better(view)})")
         alt = "; ".join(
             f"{arm.name} {numerals.signed(v.effect)} {numerals.interval(v.simultaneous)}" for arm, v in rows
         )
@@ -69,9 +66,24 @@ def _mark(axes: Any, x: float, y: float, marker: str, hue: str, size: float, acr
     axes.plot(*[[at] for at in place], arrow, color=hue, ms=size + 1, mew=0, clip_on=False, zorder=4)
 
 
-def _zero(axes: Any, view: View) -> None:
+def effect_axis(axes: Any, view: View, ticks: int) -> None:
+    """A horizontal axis of differences in the metric that decides: as `difference_axis`, and the band around zero."""
+    difference_axis(axes, ticks)
     axes.axvspan(-view.smallest_interesting, view.smallest_interesting, color=THEME["band"], lw=0, zorder=0)
+    axes.set_xlabel(f"effect on {view.metric} ({better(view)})")
+
+
+def difference_axis(axes: Any, ticks: int) -> None:
+    """A horizontal axis of differences: zero and signed ticks."""
     axes.axvline(0, color=THEME["muted"], lw=1, zorder=1)
+    axes.xaxis.set_major_formatter(lambda value, _: "0" if abs(value) < 1e-9 else f"{value:+.3g}".replace("-", "−"))
+    axes.xaxis.set_major_locator(_ticks(ticks))
+    _no_left_axis(axes)
+
+
+def _others(view: View) -> str:
+    """What the arms were compared with: the baseline, or each with its own."""
+    return "baseline" if all(view.reference(arm) is view.baseline for arm in view.compared) else "its reference"
 
 
 def _effect(axes: Any, view: View, arm: Arm, verdict: Verdict, top: float) -> None:
@@ -79,7 +91,9 @@ def _effect(axes: Any, view: View, arm: Arm, verdict: Verdict, top: float) -> No
     hue, (left, right) = colour(view, arm), axes.get_xlim()
     words = {"va": "center", "zorder": 5}
     place = axes.get_yaxis_transform()
-    axes.text(0, top + 11, short(arm.name, 26), transform=place, weight="bold", **words)
+    reference = view.reference(arm)
+    name = arm.name if reference is view.baseline else f"{short(arm.name, 16)} − {short(reference.name, 14)}"
+    axes.text(0, top + 11, short(name, 32), transform=place, weight="bold", **words)
     numbers = f"{numerals.signed(verdict.effect)} {numerals.interval(verdict.simultaneous)}"
     axes.text(1, top + 11, numbers, transform=place, ha="right", **words)
     if verdict.n > 1:
@@ -119,7 +133,7 @@ def scores(view: View) -> Drawing | None:
             axes.plot([centre, centre], [number - 0.3, number + 0.3], color=hue, lw=2.4, zorder=4)
             axes.text(-0.03, number, short(arm.name, 16), transform=place, ha="right", va="center", weight="bold")
             axes.text(1.04, number, sentences.spread(found), transform=place, va="center")
-        axes.set_xlabel(f"{view.metric} on {view.split} ({_better(view)})")
+        axes.set_xlabel(f"{view.metric} on {view.split} ({better(view)})")
         axes.xaxis.set_major_locator(_ticks(4))
         _no_left_axis(axes)
         alt = "; ".join(f"{arm.name} {sentences.spread(found)}" for arm, found in rows)
@@ -154,6 +168,9 @@ def _cost(view: View, name: str, label: str) -> Drawing | None:
         figure, axes = blank(WIDTH, height, (50, 126, 12, 42))
         axes.set_ylim(_limits(view, [(arm, view.judged_scores(arm)) for _, _, arm in points]))
         axes.set_xlim(_widen(min(cost for cost, _, _ in points), max(cost for cost, _, _ in points), 0.1))
+        line = front.members(view, name)
+        if len(line) > 1:
+            axes.step(*zip(*line, strict=True), where="post", color=THEME["muted"], lw=1, ls=(0, (4, 2)), zorder=1)
         for cost, centre, arm in points:
             hue = colour(view, arm)
             for score in view.scores(arm, view.metric).values():
@@ -211,5 +228,6 @@ def _no_left_axis(axes: Any) -> None:
     axes.tick_params(axis="x", labelsize=SMALL)
 
 
-def _better(view: View) -> str:
+def better(view: View) -> str:
+    """Which direction is good, in words."""
     return "higher is better" if view.direction == "max" else "lower is better"

@@ -5,22 +5,35 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from ablab.reports import numerals, sentences
+from ablab.reports import grids, method, numerals, sentences
 from ablab.reports.view import Arm, View, day, mean
+
+SPANS = (
+    "Over seeds: trained again, judged on these same images. Over images: these very networks, new images from the "
+    "same source. Over both: trained again and judged on new images. Each interval is for one arm alone."
+)
 
 
 def as_markdown(view: View) -> str:
     """The report: headlines, verdicts, scores, cost, test split, what was compared, how it was decided."""
     parts = [
         [f"# {_plain(view.name)}", "", _plain(sentences.overview(view)), ""],
-        [f"- **{_plain(arm.name)}** {_plain(sentences.finding(view, arm))}" for arm in view.compared],
-        _section("Verdicts", [*_verdicts(view), "", *[f"- {_plain(note)}" for note in sentences.notes(view)]]),
-        _section(f"{view.metric} of every seed, {view.split} split", _scores(view)),
-        _section("Cost", _cost(view)),
+        [_plain(sentences.conclusion(view)), ""] if sentences.conclusion(view) else [],
+        [f"- **{_plain(arm.name)}** {_plain(sentences.finding(view, arm))}" for arm in view.questions],
+        _section("Verdicts", [*_verdicts(view), "", _plain(method.coverage(view)), ""]),
+        [f"- {_plain(note)}" for note in sentences.notes(view)],
+        _section(f"{view.metric} of every seed{f', {view.split} split' if view.split else ''}", _scores(view)),
+        _section("What each interval covers", _grid(found, SPANS, *_refused(view)))
+        if (found := grids.spans(view))
+        else [],
+        _section("Noise, and what this study could see", _noise(view, found))
+        if (found := grids.resolutions(view))
+        else [],
+        _section("Cost", _cost(view)) if any(arm.cost("parameters") is not None for arm in view.arms) else [],
         _section(f"The {view.final_split} split", _final(view)) if view.final_split else [],
-        _section("What was compared", _compared(view)),
-        _section("How it was decided", [line for text in sentences.method(view) for line in (_plain(text), "")][:-1]),
-        _section("Reproduce", _reproduce(view)),
+        _section("What was compared", _compared(view)) if any(arm.diff for arm in view.compared) else [],
+        _section("How it was decided", [line for text in method.paragraphs(view) for line in (_plain(text), "")][:-1]),
+        _section("Reproduce", _reproduce(view)) if view.folder else [],
     ]
     return "\n".join(line for part in parts for line in part).rstrip() + "\n"
 
@@ -40,18 +53,34 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     return [f"| {' | '.join(line)} |" for line in lines]
 
 
+def _grid(grid: grids.Grid, *said: str) -> list[str]:
+    rows = [[_plain(cell) for cell in (name, *cells)] for name, cells in grid.rows]
+    return [line for text in said if text for line in (_plain(text), "")] + _table(list(map(_plain, grid.head)), rows)
+
+
+def _refused(view: View) -> list[str]:
+    refused = [(arm.name, arm.population.refused) for arm in view.compared if arm.population]
+    return [f"{name}: no interval over images. {reason}." for name, reason in refused if reason]
+
+
+def _noise(view: View, grid: grids.Grid) -> list[str]:
+    return _grid(grid, method.noise(view), method.power(view))
+
+
 def _verdicts(view: View) -> list[str]:
     rows = []
-    for arm in view.compared:
+    for arm in view.questions:
         verdict = arm.verdict
         if verdict is None:
             rows.append([_plain(arm.name), *[numerals.NOTHING] * 5])
             continue
         said = "; ".join([f"**{verdict.verdict}**", *map(_plain, sentences.qualifiers(view, verdict))])
         effect, bounds = numerals.signed(verdict.effect), numerals.interval(verdict.simultaneous)
-        rows.append([_plain(arm.name), said, effect, bounds, numerals.p_value(verdict.p_holm), str(verdict.n)])
+        rows.append([_plain(arm.name), said, effect, bounds, numerals.p_value(verdict.p_adjusted), str(verdict.n)])
     level = f"{100 * (1 - view.alpha):g}% simultaneous interval"
-    return _table(["arm", "verdict", f"effect on {_plain(view.metric)}", level, "p (Holm)", "seeds"], rows)
+    return _table(
+        ["arm", "verdict", f"effect on {_plain(view.metric)}", level, f"p ({view.correction})", "seeds"], rows
+    )
 
 
 def _scores(view: View) -> list[str]:

@@ -83,3 +83,10 @@ def change(new: float | None, old: float | None) -> str:
 def listing(words: Sequence[str]) -> str:
     """Words in a sentence: `a`, `a and b`, `a, b and c`."""
     return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+
+
+def percent(share: float | None) -> str:
+    """A probability: `81%`, `< 1%`, `> 99%`; 0% and 100% are not known from a sample."""
+    if share is None or not math.isfinite(share):
+        return NOTHING
+    return "< 1%" if share < 0.01 else "> 99%" if share > 0.99 else f"{100 * share:.0f}%"

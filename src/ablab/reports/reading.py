@@ -51,6 +51,7 @@ def read(folder: Path) -> View:
             looks=tuple(_optional(folder / "looks.json", [])),
             confirm=_optional(folder / "confirm.json"),
             factorial=judged.get("factorial") or {},
+            effects=_effects(judged.get("factorial") or {}, study["arms"]),
             data=planned.get("asked", {}).get("data", {}),
         )
     except (KeyError, TypeError) as error:
@@ -73,7 +74,6 @@ def _arm(
         kind=row["kind"],
         because=row.get("because", ""),
         diff=tuple(row.get("diff", ())),
-        against=row.get("against") or "",
         plan=plan.get(name, {}),
         runs=runs.get(name, {}),
         verdict=_verdict(judged.get("arms", []), name),
@@ -89,6 +89,14 @@ def _verdict(rows: list[dict[str, Any]], name: str) -> Verdict | None:
     known = {part.name for part in fields(Verdict)}
     found = [{key: value for key, value in row.items() if key in known} for row in rows if row["arm"] == name]
     return Verdict.from_dict(found[0]) if found else None
+
+
+def _effects(factorial: Mapping[str, Any], rows: list[dict[str, Any]]) -> tuple[Arm, ...]:
+    """A factorial's main effects, with the reason that the change's own arm gives, where it was trained."""
+    because = {row["name"]: row.get("because", "") for row in rows}
+    main = factorial.get("main", [])
+    names = [row["arm"] for row in main]
+    return tuple(Arm(name, "change", because.get(name, ""), verdict=_verdict(main, name)) for name in names)
 
 
 def _population(rows: list[dict[str, Any]], name: str) -> Population | None:

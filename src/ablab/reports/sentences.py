@@ -1,4 +1,4 @@
-"""What the reports say in words: a headline an arm, what is missing, and how it was decided."""
+"""What the reports say in words: what may be concluded, a finding an arm, what is missing."""
 
 from __future__ import annotations
 
@@ -17,10 +17,17 @@ VERBS = {
 
 
 def overview(view: View) -> str:
-    """The study in one sentence."""
+    """The study in one sentence, or two where it is not finished: a look at half of the data is no result."""
     if not view.judged:
         return f"No verdicts yet. {progress(view)}"
-    changes = [arm for arm in view.arms if arm.kind == "change"]
+    if view.waiting():
+        so_far = _counts(view)
+        return f"Not finished, so nothing is decided: {progress(view)} So far, {so_far[0].lower()}{so_far[1:]}"
+    return _counts(view)
+
+
+def _counts(view: View) -> str:
+    changes = [arm for arm in view.questions if arm.kind == "change"]
     counts = {word: sum(_decided(arm) == word for arm in changes) for word in VERBS}
     parts = [
         f"{count} {verb if count == 1 else plural}"
@@ -34,6 +41,61 @@ def overview(view: View) -> str:
     return f"Of {len(changes)} changes, {numerals.listing(parts)}." if parts else progress(view)
 
 
+def conclusion(view: View) -> str:
+    """The one sentence of what may be concluded; empty before the verdicts are final."""
+    changes = [arm for arm in view.questions if arm.kind == "change" and arm.verdict]
+    if not view.judged or view.waiting() or not changes:
+        return ""
+    named = {word: [arm for arm in changes if _decided(arm) == word] for word in VERBS}
+    parts = [
+        f"{words} {numerals.listing([f'{_named(view, arm)} ({_size(view, arm)})' for arm in named[word]])}"
+        for word, words in (("helps", "scores better with"), ("hurts", "scores worse with"))
+        if named[word]
+    ]
+    if named["equivalent"]:
+        arms = numerals.listing([_named(view, arm) for arm in named["equivalent"]])
+        parts.append(f"scores about the same with {arms} (within ±{view.smallest_interesting:g})")
+    unknown = numerals.listing([_named(view, arm) for arm in named["undecided"]])
+    undecided = f"nothing may be concluded about {unknown}, not even that there is no effect"
+    if not parts:
+        return f"{undecided[0].upper()}{undecided[1:]}."
+    where = f"judged on these same {view.split} images" if view.folder else "on these same data"
+    over = ", averaged over the arms with and without the other changes" if view.effects else ""
+    text = f"Trained again under new seeds and {where}{over}, this baseline {numerals.listing(parts)}"
+    return f"{text}{f'; {undecided}' if unknown else ''}."
+
+
+def against(view: View, arm: Arm) -> str:
+    """What an arm was compared with, where that is not the baseline; else empty."""
+    return arm.verdict.against if arm.verdict and arm.verdict.against != view.baseline.name else ""
+
+
+def _named(view: View, arm: Arm) -> str:
+    other = "" if view.effects else against(view, arm)
+    return f"{arm.name} than with {other}" if other else arm.name
+
+
+def _size(view: View, arm: Arm) -> str:
+    """How much, from the simultaneous interval: `+0.012 to +0.050 AP`, or that this is not known."""
+    low, high = arm.verdict.simultaneous if arm.verdict else (math.nan, math.nan)
+    if not low * high > 0:
+        return "by how much is open"
+    return f"{numerals.signed(low)} to {numerals.signed(high)} {view.metric}"
+
+
+def reach(view: View, arm: Arm) -> str:
+    """Whether a decided arm's effect holds for new images, too; empty where nothing was decided or nothing is known."""
+    verdict, found = arm.verdict, arm.population
+    if verdict is None or found is None or verdict.verdict not in ("helps", "hurts"):
+        return ""
+    if found.refused:
+        return f"Whether it holds on new images is not known: {found.refused}."
+    bounds = f"{numerals.interval(found.both)} ({100 * (1 - view.alpha):g}%, this arm alone)"
+    if found.both[0] <= 0 <= found.both[1]:
+        return f"That it holds on new images, too, is not shown: there the interval is {bounds}."
+    return f"On new images from the same source, too: {bounds}."
+
+
 def finding(view: View, arm: Arm) -> str:
     """What was found for an arm, to stand after its name: `helps: +0.031 AP, 95% simultaneous interval ...`."""
     verdict = arm.verdict
@@ -41,12 +103,26 @@ def finding(view: View, arm: Arm) -> str:
         return "has no verdict yet."
     if verdict.n == 0:
         return f"{VERBS[verdict.verdict]}: no seed has a score for it and for the baseline."
-    text = f"{VERBS[verdict.verdict]}: {numerals.signed(verdict.effect)} {view.metric}{_evidence(view, verdict)}"
+    text = f"{verb(view, arm)}: {numerals.signed(verdict.effect)} {view.metric}{_evidence(view, verdict)}"
     said = qualifiers(view, verdict)
     text += f" ({'; '.join(said)})" if said else ""
     need = needed(verdict)
     text += f". {need[0].upper()}{need[1:]}." if need else "."
+    text += f" {beyond}" if (beyond := reach(view, arm)) else ""
     return text + (_alarm(arm, verdict) if arm.kind == "control" else "")
+
+
+def verb(view: View, arm: Arm) -> str:
+    """What an arm does: `helps`, `is equivalent to the baseline`, `hurts, compared with full`."""
+    other, word = against(view, arm), _decided(arm)
+    if not other:
+        return VERBS[word]
+    return f"is equivalent to {other}" if word == "equivalent" else f"{VERBS[word]}, compared with {other}"
+
+
+def decided(view: View, arm: Arm) -> str:
+    """The verdict's word and its qualifiers, for a table's cell: `helps; by at least 0.01`."""
+    return "; ".join([_decided(arm), *(qualifiers(view, arm.verdict) if arm.verdict else [])])
 
 
 def _evidence(view: View, verdict: Verdict) -> str:
@@ -54,7 +130,8 @@ def _evidence(view: View, verdict: Verdict) -> str:
     if verdict.n < 2:
         return ", from one seed, which has no interval"
     text = (
-        f", {level} simultaneous interval {numerals.interval(verdict.simultaneous)}, p {_equals(verdict.p_holm)} (Holm)"
+        f", {level} simultaneous interval {numerals.interval(verdict.simultaneous)}, p {_equals(verdict.p_adjusted)} "
+        f"({view.correction})"
     )
     if verdict.verdict == "equivalent":
         inside = f"{100 * (1 - 2 * view.alpha):g}% interval {numerals.interval(verdict.equivalence)}"
@@ -105,7 +182,7 @@ def progress(view: View) -> str:
 
 def notes(view: View) -> list[str]:
     """What stands under a verdict table: what undecided arms need, the label, trouble, warnings."""
-    said = [f"{arm.name} is undecided: {needed(arm.verdict)}" for arm in view.compared if needed(arm.verdict)]
+    said = [f"{arm.name} is undecided: {needed(arm.verdict)}" for arm in view.questions if needed(arm.verdict)]
     if view.label:
         said.append(screening(view))
     if view.judged and (view.troubled() or view.waiting()):
@@ -116,31 +193,11 @@ def notes(view: View) -> list[str]:
 
 def screening(view: View) -> str:
     """Why a study carries its label."""
-    return f"{view.label}: {_seeds(len(view.seeds))} can show large effects only; confirm with five fresh seeds or more"
+    return f"{view.label}: {seeds(len(view.seeds))} can show large effects only; confirm with five fresh seeds or more"
 
 
-def method(view: View) -> list[str]:
-    """How it was decided, one paragraph each."""
-    better = "higher" if view.direction == "max" else "lower"
-    level, narrow = f"{100 * (1 - view.alpha):g}%", f"{100 * (1 - 2 * view.alpha):g}%"
-    metric, smallest = view.metric, f"±{view.smallest_interesting:g}"
-    return [
-        f"Every arm was trained once under each of {_seeds(len(view.seeds))}. Under one seed all arms see the same "
-        "order of images and the same augmentation, and the weights that a change does not touch start from the same "
-        "values. An a/a control is the baseline again under streams of its own.",
-        f"The effect is the mean over seeds of {metric}(arm) − {metric}(baseline) on the {view.split} split; {better} "
-        "is better. It speaks of new trainings, judged on these same images. p comes from the two-sided paired t-test "
-        f"over seeds, and Holm's correction over all comparisons decides at alpha = {view.alpha:g}. The interval is "
-        f"Bonferroni's: all {level} intervals of this study hold together.",
-        f"An arm helps or hurts where Holm's p is below {view.alpha:g}. It is equivalent where it does neither and its "
-        f"{narrow} interval lies inside {smallest} {metric}, which was declared the smallest interesting effect before "
-        "the first run. Otherwise it is undecided: the study was too small to tell, which is no proof of no effect.",
-        "Adding seeds to a closed study voids alpha; the seeds that a fresh study would need are a range because the "
-        "spread between seeds is itself estimated. Everything else in this report is descriptive.",
-    ]
-
-
-def _seeds(count: int) -> str:
+def seeds(count: int) -> str:
+    """`one seed`, `5 seeds`."""
     return "one seed" if count == 1 else f"{count} seeds"
 
 

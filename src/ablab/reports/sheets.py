@@ -11,25 +11,32 @@ from typing import Any
 from ablab.reports.view import Arm, View, mean
 
 COSTS = ("parameters", "flops", "latency_ms", "latency_iqr_ms", "train_seconds", "peak_memory_mb")
-NUMBERS = ("n", "effect", "sd", "p", "p_holm", "p_sign_flip", "pairing")
-RANGES = ("interval", "simultaneous", "equivalence", "fresh_seeds")
+NUMBERS = ("n", "effect", "sd", "p", "p_holm", "p_dunnett", "p_sign_flip", "pairing", "improvement")
+RANGES = ("interval", "simultaneous", "equivalence", "fresh_seeds", "improvement_interval")
+SPANS = ("images", "both")  # of `population`
 
 
 def arm_sheet(view: View) -> str:
-    """One row an arm: verdict, effect, intervals, cost, and the deciding score of every seed."""
-    head = ["study", "arm", "kind", "metric", "split", "verdict", "qualifiers", *NUMBERS]
+    """One row an arm, and one a factorial's main effect: verdict, intervals, cost, and the score of every seed."""
+    head = ["study", "arm", "kind", "against", "metric", "split", "verdict", "qualifiers", *NUMBERS]
     head += [f"{name}_{end}" for name in RANGES for end in ("low", "high")]
+    head += [f"over_{name}_{end}" for name in SPANS for end in ("low", "high")] + ["groups"]
     head += ["mean", *[f"seed_{seed}" for seed in view.seeds], *COSTS, "because", "diff"]
-    return _sheet(head, [_arm_row(view, arm) for arm in view.arms])
+    rows = [_arm_row(view, arm, arm.kind) for arm in view.arms]
+    return _sheet(head, rows + [_arm_row(view, effect, "main effect") for effect in view.effects])
 
 
-def _arm_row(view: View, arm: Arm) -> list[Any]:
+def _arm_row(view: View, arm: Arm, kind: str) -> list[Any]:
     verdict, scores = arm.verdict, view.judged_scores(arm)
-    row: list[Any] = [view.name, arm.name, arm.kind, view.metric, view.split]
+    against = verdict.against if verdict else ""
+    row: list[Any] = [view.name, arm.name, kind, against, view.metric, view.split]
     row += [verdict.verdict, "; ".join(verdict.qualifiers)] if verdict else ["", ""]
     row += [getattr(verdict, name, None) for name in NUMBERS]
     for name in RANGES:
         row += getattr(verdict, name, None) or (None, None)
+    for name in SPANS:
+        row += getattr(arm.population, name, None) or (None, None)
+    row.append(getattr(arm.population, "groups", None))
     row += [mean(list(scores.values())), *[scores.get(seed) for seed in view.seeds]]
     row += [arm.cost(name) for name in COSTS]
     return [*row, arm.because, "; ".join(arm.diff)]

@@ -45,11 +45,11 @@ def verdict_table(view: View, width: int = 80) -> Table:
     table.add_column("verdict", no_wrap=True)
     table.add_column(f"effect on {view.metric}" if wide else f"effect on\n{view.metric}", min_width=16)
     costs = ("parameters", "FLOPs", "latency", "training") if wide else ("param.\nFLOPs", "ms\ntrain")
-    for name in ("p (Holm)" if wide else "p\nHolm", view.metric, *costs):
+    for name in (f"p ({view.correction})" if wide else f"p\n{view.correction}", view.metric, *costs):
         table.add_column(name, justify="right", no_wrap=True)
     for arm in view.arms:
         score = mean(list(view.judged_scores(arm).values()))
-        p = numerals.p_value(arm.verdict.p_holm).replace("< ", "<") if arm.verdict else ""
+        p = numerals.p_value(arm.verdict.p_adjusted).replace("< ", "<") if arm.verdict else ""
         table.add_row(
             Text(arm.name), _decision(arm), _effect(view, arm, wide), p, numerals.score(score), *_costs(arm, wide)
         )

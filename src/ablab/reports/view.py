@@ -43,16 +43,15 @@ class Picture:
 
 @dataclass(frozen=True)
 class Arm:
-    """One arm: what it is, what was planned, what ran (by seed), and what was decided.
+    """One arm: what it is, what was planned, what ran (by seed), what was decided.
 
-    `kind` is baseline, change or control. `against` is the arm that it is judged against; empty means the baseline.
+    `kind` is baseline, change, control, or cell: an arm of a factorial, whose own row only describes.
     """
 
     name: str
     kind: str
     because: str = ""
     diff: tuple[str, ...] = ()
-    against: str = ""
     plan: Mapping[str, Any] = field(default_factory=dict)
     runs: Mapping[int, Run] = field(default_factory=dict)
     verdict: Verdict | None = None
@@ -81,9 +80,10 @@ class Arm:
 class View:
     """A study as a report sees it. Only the first six fields are needed: anybody's scores make a view.
 
-    `folder` is None where ablab did not train; then `source` says where the scores came from. `paired` is False where
-    seeds are not common to the arms (Welch). `looks`, `confirm` and `factorial` are the records of these names as they
-    stand on disk, `data` is {arm: fingerprint of its data}.
+    `folder` is None where ablab did not train; then `source` says where the scores came from. `paired` is
+    False where seeds are not common to the arms. `looks`, `confirm` and
+    `factorial` are the records of these names as they stand on disk; `effects` are a factorial's main effects, each as
+    if it were an arm; `data` is {arm: fingerprint of its data}.
     """
 
     name: str
@@ -113,6 +113,7 @@ class View:
     looks: tuple[Mapping[str, Any], ...] = ()
     confirm: Mapping[str, Any] = field(default_factory=dict)
     factorial: Mapping[str, Any] = field(default_factory=dict)
+    effects: tuple[Arm, ...] = ()
     data: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -128,6 +129,22 @@ class View:
     def compared(self) -> tuple[Arm, ...]:
         """Every arm but the baseline."""
         return tuple(arm for arm in self.arms if arm.kind != "baseline")
+
+    @property
+    def questions(self) -> tuple[Arm, ...]:
+        """What the study gives verdicts on: its arms, or the main effects of a factorial and its controls."""
+        if not self.effects:
+            return self.compared
+        return *self.effects, *(arm for arm in self.arms if arm.kind == "control")
+
+    @property
+    def correction(self) -> str:
+        """Who corrected the p-values for the number of arms: Holm or Dunnett."""
+        return "Dunnett" if any(arm.verdict.p_dunnett is not None for arm in self.questions if arm.verdict) else "Holm"
+
+    def reference(self, arm: Arm) -> Arm:
+        """The arm that another was judged against."""
+        return self.arm(arm.verdict.against) if arm.verdict else self.baseline
 
     def scores(self, arm: Arm, metric: str, split: str = "") -> dict[int, float]:
         """One metric of an arm's finished runs on a split (the judge's), by seed; runs without it are left out."""
@@ -162,8 +179,8 @@ class View:
         return [row for row in found if row[2].status != "done"]
 
     def waiting(self) -> list[tuple[Arm, int]]:
-        """(arm, seed) without a record: not yet run, or under way."""
-        return [(arm, seed) for arm, seed in self.expected() if seed not in arm.runs]
+        """(arm, seed) without a record: not yet run, or under way. Scores from elsewhere wait for nothing."""
+        return [] if self.folder is None else [(arm, seed) for arm, seed in self.expected() if seed not in arm.runs]
 
 
 def mean(values: list[float]) -> float | None:

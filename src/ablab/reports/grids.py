@@ -1,0 +1,155 @@
+"""The page's tables, as text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ablab import stats
+from ablab.reports import evidence, front, numerals, sentences
+from ablab.reports.view import Arm, View
+
+COSTS = {
+    "parameters": ("parameters", numerals.amount),
+    "FLOPs": ("flops", numerals.amount),
+    "latency, ms": ("latency_ms", numerals.milliseconds),
+    "training": ("train_seconds", numerals.duration),
+    "peak memory, MB": ("peak_memory_mb", numerals.megabytes),
+}
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A table of text: a head and rows that begin with their name."""
+
+    head: Sequence[str]
+    rows: Sequence[tuple[str, Sequence[str]]]
+
+
+def cost(view: View) -> Grid:
+    """What each arm costs, with the change against the baseline."""
+    base = view.baseline
+    known = {head: column for head, column in COSTS.items() if any(a.cost(column[0]) is not None for a in view.arms)}
+
+    def cell(arm: Arm, name: str, form: Any) -> str:
+        change = numerals.change(arm.cost(name), base.cost(name)) if arm is not base else ""
+        return f"{form(arm.cost(name))} ({change})" if change else form(arm.cost(name))
+
+    return Grid(["arm", *known], [(a.name, [cell(a, name, form) for name, form in known.values()]) for a in view.arms])
+
+
+def fronts(view: View) -> Grid | None:
+    """The probability of each arm to be on the accuracy-cost front, a column a cost; None where none is known."""
+    found = {label: chances for name, label in front.COSTS.items() if (chances := front.chances(view, name))}
+    if not found:
+        return None
+    rows = [(a.name, [numerals.percent(chances.get(a.name)) for chances in found.values()]) for a in view.arms]
+    return Grid(["arm", *[f"by {label}" for label in found]], rows)
+
+
+def seed_scores(view: View) -> Grid:
+    """The metric that decides, of every arm and seed."""
+    rows = []
+    for arm in view.arms:
+        found = view.judged_scores(arm)
+        cells = [numerals.score(found.get(seed)) + ("†" if seed in arm.diverged() else "") for seed in view.seeds]
+        rows.append((arm.name, [*cells, sentences.spread(found)]))
+    return Grid(["arm", *[f"seed {seed}" for seed in view.seeds], "mean ± sd"], rows)
+
+
+def chances(view: View) -> Grid | None:
+    """How often an arm's run beats one of what it is compared with; None without verdicts."""
+    rows = []
+    for arm in view.questions:
+        verdict = arm.verdict
+        if verdict is None or not numerals.known(verdict.improvement):
+            continue
+        sign = 1 if view.direction == "max" else -1
+        wins = sum(sign * difference > 0 for difference in verdict.differences.values())
+        paired = [f"{wins} of {verdict.n}"] if view.paired else []
+        low, high = verdict.improvement_interval
+        rows.append(
+            (
+                arm.name,
+                [
+                    *paired,
+                    numerals.score(verdict.improvement),
+                    f"[{low:.2f}, {high:.2f}]",
+                    numerals.p_value(verdict.p_sign_flip),
+                ],
+            )
+        )
+    paired = ["seeds in its favour"] if view.paired else []
+    head = ["arm", *paired, "P(a run of it is better)", f"{100 * (1 - view.alpha):g}% interval", "exact sign-flip p"]
+    if all(row[-1] == numerals.NOTHING for _, row in rows):
+        head, rows = head[:-1], [(name, row[:-1]) for name, row in rows]
+    return Grid(head, rows) if rows else None
+
+
+def spans(view: View) -> Grid | None:
+    """What holds over seeds, over images and over both, a row an arm; None where nobody looked at images."""
+    rows = [
+        (
+            arm.name,
+            [numerals.signed(arm.verdict.effect if arm.verdict else None)]
+            + [numerals.interval(ends) for ends in (p.seeds, p.images, p.both)]
+            + [str(p.groups or numerals.NOTHING)],
+        )
+        for arm in view.compared
+        if (p := arm.population)
+    ]
+    head = ["arm", "effect", "over seeds", "over images", "over both", "groups of images"]
+    return Grid(head, rows) if rows else None
+
+
+def resolutions(view: View) -> Grid | None:
+    """What the study could see, a row an arm; None below two pairs."""
+    found = evidence.resolutions(view)
+
+    def pairing(row: evidence.Resolution) -> str:
+        if row.pairing is None:
+            return numerals.NOTHING
+        enough = "pays" if row.pairing > stats.pairing_threshold(row.n, view.alpha) else "does not pay"
+        return f"{row.pairing:.2f} ({enough})".replace("-", "−")
+
+    rows = [
+        (
+            row.arm,
+            [
+                str(row.n),
+                *(f"{sd:.4f}" for sd in (row.arm_sd, row.reference_sd, row.sd)),
+                pairing(row),
+                *(f"{size:.4f}" for size in (row.one, row.family)),
+            ],
+        )
+        for row in found
+    ]
+    head = ["arm", "pairs", "sd of the arm", "sd of the other", "sd(d)", "pairing", "could see: alone", "all arms"]
+    return Grid(head, rows) if rows else None
+
+
+def effects(view: View, metrics: Sequence[tuple[str, str]]) -> tuple[Grid, int] | None:
+    """The effects on other (metric, label)s with pointwise intervals, and how many there are; None without any."""
+    found = {arm.name: {e.metric: e for e in evidence.effects(view, arm, metrics)} for arm in view.compared}
+
+    def cell(effect: evidence.Effect | None) -> str:
+        if effect is None:
+            return numerals.NOTHING
+        return f"{numerals.signed(effect.effect)} {numerals.interval((effect.low, effect.high))}"
+
+    rows = [(label, [cell(row.get(metric)) for row in found.values()]) for metric, label in metrics]
+    count = sum(len(row) for row in found.values())
+    return (Grid(["", *found], rows), count) if count else None
+
+
+def scores(view: View, metrics: Sequence[tuple[str, str]], split: str = "") -> Grid:
+    """Mean and spread over seeds of (metric, label)s; rows are metrics, columns arms."""
+    rows = [(label, [sentences.spread(view.scores(arm, name, split)) for arm in view.arms]) for name, label in metrics]
+    return Grid(["metric", *[arm.name for arm in view.arms]], rows)
+
+
+def metrics(view: View, split: str, without: str = "/") -> Grid:
+    """Metrics without these signs (`/`: of one class; `@`: at a fixed threshold): rows are metrics, columns arms."""
+    known = [name for name in view.metrics(split) if any(view.scores(arm, name, split) for arm in view.arms)]
+    return scores(view, [(name, name) for name in known if not set(without) & set(name)], split)
