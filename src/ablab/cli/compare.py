@@ -33,7 +33,10 @@ Study = Annotated[str | None, typer.Option("--study", help="Which study of an Op
 TakeOf = Annotated[str, typer.Option("--take", help="Which of a run's steps counts: last, max or min.")]
 Truth = Annotated[Path | None, typer.Option("--truth", help="COCO ground truth; the results are then detections.")]
 Group = Annotated[
-    str | None, typer.Option("--group", help="Images that belong together: a regular expression, or a CSV image,group.")
+    str | None,
+    typer.Option(
+        "--group", help="Images that belong together: a regular expression on file names, or a CSV image,group."
+    ),
 ]
 Replicates = Annotated[int, typer.Option("--replicates", min=0, help="Draws of image weights; 0: no such intervals.")]
 Direction = Annotated[str, typer.Option("--direction", help="Which scores are good: max or min.")]
@@ -121,7 +124,9 @@ def _detections(
         return
     if report is not None:
         raise DataError("one seed an arm gives no verdict, so no report; without --report it says what it can")
-    answer(found.as_dict(), str(found))
+    from rich.text import Text
+
+    answer(found.as_dict(), Text(str(found)))
 
 
 def _show(found: Judgement, report: Path | None, answer: Answer) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ablab import stats
-from ablab.errors import DataError, UnknownName
+from ablab.errors import ConfigError, DataError, UnknownName
 from ablab.results.judgement import Judgement, baseline_of, judged
 from ablab.results.labels import NAMES, Source
 from ablab.results.result import Reading, Result, once_each
@@ -22,7 +22,7 @@ from ablab.results.runs import natural
 from ablab.stats import Population
 from ablab.study import groups
 from ablab.study.images import REPLICATES, replicates
-from ablab.tasks.detection.formats.coco import read_detections, read_truth
+from ablab.tasks.detection.formats.coco import Instances, read_detections, read_truth
 from ablab.tasks.detection.metrics.meter import DetectionMeter
 
 SAID = (
@@ -52,12 +52,13 @@ def read_arms(
 ) -> Scored:
     """Score every file against the truth, and again under `count` draws of image weights (0: none).
 
-    `group` says which images belong together, as `judge.group` of a study does. Raises DataError for files that cannot
-    be read, do not fit the truth, or do not tell their arm and seed; UnknownName for a metric that the meter has not.
+    `group` says which images belong together, by their file names, as `judge.group` of a study does. Raises DataError
+    for files that cannot be read, do not fit the truth, or do not tell their arm and seed; UnknownName for a metric
+    that the meter has not.
     """
     pairs = sorted(zip(understood(files), files, strict=True), key=lambda row: (natural(row[0][0]), row[0][1]))
     instances = read_truth(truth)
-    labels = groups.labels([each.image for each in instances.truths], group)
+    labels = _groups(instances, group)
     found, drawn = [], {}
     for (arm, seed), file in pairs:
         progress(f"{arm}, seed {seed}: {file.path}")
@@ -70,6 +71,16 @@ def read_arms(
         if count:
             drawn[arm, seed] = replicates(meter, items, {}, metric, labels, ("images", truth.name), count)
     return Scored(Reading(found, metric, truth.name, truth.stem), drawn, len(np.unique(labels)))
+
+
+def _groups(instances: Instances, group: str | None) -> np.ndarray:
+    """The group of every image (I,)."""
+    try:
+        if group is not None:
+            groups.check(group)
+        return groups.labels(instances.files, group, [each.group for each in instances.truths])
+    except (ConfigError, ValueError) as error:
+        raise ConfigError(f"--group: {str(error).removeprefix('judge.group: ')}") from None
 
 
 def _has(metric: str, scores: Mapping[str, float], truth: Path) -> None:

@@ -13,7 +13,7 @@ from ablab.results.settings import differing
 from ablab.results.steps import Row, Take, one_each, said_of_steps
 from ablab.results.table import Table, is_score, score, seed
 
-UNNAMED = -1  # the seed of a run that has none
+UNNAMED = -(2**63)  # the seed of a run that has none
 
 
 @dataclass(frozen=True)
@@ -66,6 +66,8 @@ def natural(name: str) -> list[tuple[int, str]]:
 
 def _choose(origin: Source, table: Table, asked: Columns, *, alone: bool, paired: bool) -> _Chosen:
     arm = own_seed = ""
+    if (asked.arm and origin.arm) or (asked.seed and origin.seed is not None):
+        raise DataError(f"{table.where}: say its arm and seed by ARM/SEED=FILE or by --arm and --seed, not by both")
     if asked.arm or (not origin.arm and table.has("arm")):
         arm = table.find(asked.arm or "arm", "arm")
     elif not origin.arm and alone:

@@ -58,7 +58,7 @@ def _as_written_by(head: tuple[str, ...], rows: list[list[str]], where: str) -> 
         return optuna_table(head, rows, where)
     if "run_id" in head and any(name.startswith("metrics.") for name in head):
         return mlflow_table(head, rows, where)
-    if head[0] in STEPS and any(name.endswith(AGGREGATES) for name in head):
+    if any(DASH in name and name.endswith(AGGREGATES) for name in head):
         return _chart(head, rows, where)
     steps = next((name for name in STEPS if name in head), "")
     if {"Name", "State"} <= set(head):
@@ -81,9 +81,9 @@ def mlflow_table(head: tuple[str, ...], rows: list[list[str]], where: str) -> Ta
 
 def _chart(head: tuple[str, ...], rows: list[list[str]], where: str) -> Table:
     """A W&B chart's export: a column a run becomes rows of arm, seed, step and the metric."""
-    lines = [name for name in head[1:] if not name.endswith(AGGREGATES)]
+    lines = [name for name in head[1:] if DASH in name and not name.endswith(AGGREGATES) and f"{DASH}_" not in name]
     metrics = {name.rpartition(DASH)[2] for name in lines}
-    if len(metrics) != 1 or "" in metrics:
+    if len(metrics) != 1:
         shown = ", ".join(sorted(metrics)[:5])
         raise DataError(f"{where}: expected a chart of one metric, columns 'RUN - METRIC'; got the metrics {shown}")
     found = []

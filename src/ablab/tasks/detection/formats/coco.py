@@ -29,12 +29,16 @@ Id = int | str
 
 @dataclass(frozen=True)
 class Instances:
-    """What `instances.json` holds: classes sorted by category id, and one truth an image, sorted by image id."""
+    """What `instances.json` holds: classes sorted by category id, and one truth an image, sorted by image id.
+
+    `files` are the images' file names, or their ids where they have none.
+    """
 
     classes: tuple[str, ...]
     category_ids: tuple[Id, ...]
     image_ids: tuple[Id, ...]
     truths: list[Truth]
+    files: tuple[str, ...]
 
 
 def read_truth(path: Path) -> Instances:
@@ -55,6 +59,7 @@ def read_truth(path: Path) -> Instances:
     _column(categories, "name", "categories", path)
     names = {entry["id"]: str(entry["name"]) for entry in categories}
     groups = {entry["id"]: str(entry.get("group") or "") for entry in images}
+    files = {entry["id"]: str(entry.get("file_name") or entry["id"]) for entry in images}
     image, label, boxes = _place(annotations, "annotations", path, image_ids, category_ids)
     area = boxes[:, 2] * boxes[:, 3]
     if any("area" in entry for entry in annotations):
@@ -75,7 +80,8 @@ def read_truth(path: Path) -> Instances:
         )
         for own, rows in zip(image_ids, _by_image(image, len(image_ids)), strict=True)
     ]
-    return Instances(unique_names(names, category_ids), category_ids, image_ids, truths)
+    order = tuple(files[own] for own in image_ids)
+    return Instances(unique_names(names, category_ids), category_ids, image_ids, truths, order)
 
 
 def read_detections(path: Path, instances: Instances) -> list[Detections]:
