@@ -1,4 +1,4 @@
-"""A/A studies: how often ablab calls a useless change something.
+"""1. A/A studies: how often ablab calls a useless change something.
 
 Every arm is the baseline again, so that each HELPS or HURTS is false. A study's score is noise; a block effect that a
 seed's arms share would cancel in the differences. The noises have mean 0:
@@ -11,24 +11,20 @@ seed's arms share would cancel in the differences. The noises have mean 0:
 each once with equal arms and once with one arm 3 times as noisy as the baseline and the others (crashes lose as much
 as before). The limits are those that a procedure of level 0.05 (either direction) and 0.025 (HELPS alone, HURTS
 alone) passes in 99 of 100 cells.
-
-    python benchmarks/aa_studies.py [--studies 10000]
 """
 
 from __future__ import annotations
 
-import argparse
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
-from scipy.special import bdtr
 
 from ablab.stats import compare, holm, judge
 from ablab.streams import stream
-from results import write
+from proof import claim
+from proof.claim import Proof, most
 
 ALPHA = 0.05
 SEEDS, ARMS = (3, 5, 10), (1, 6, 12)
@@ -45,7 +41,7 @@ NOISES: dict[str, Draw] = {
 
 
 @dataclass(frozen=True)
-class Cell:
+class Kind:
     """One kind of study, and in how many of them something was called."""
 
     noise: str
@@ -57,7 +53,7 @@ class Cell:
     hurts: int = 0
 
 
-def simulate(noise: str, noisier: bool, n: int, arms: int, studies: int) -> Cell:
+def simulate(noise: str, noisier: bool, n: int, arms: int, studies: int) -> Kind:
     """Judge `studies` null studies at once, with the functions that `judge` uses."""
     scale = np.ones((1 + arms, 1))
     scale[-1] = 3 if noisier else 1
@@ -69,25 +65,22 @@ def simulate(noise: str, noisier: bool, n: int, arms: int, studies: int) -> Cell
     hurts = (significant & (compared.effect < 0)).any(axis=1)
     for study in range(min(CHECKED, studies)):
         check(scores[study], bool(helps[study]), bool(hurts[study]))
-    return Cell(noise, noisier, n, arms, int((helps | hurts).sum()), int(helps.sum()), int(hurts.sum()))
+    return Kind(noise, noisier, n, arms, int((helps | hurts).sum()), int(helps.sum()), int(hurts.sum()))
 
 
 def check(scores: np.ndarray, helps: bool, hurts: bool) -> None:
     """Stop unless `judge` says of one study (arms, n) what the simulation says."""
-    named = {str(arm): dict(enumerate(row)) for arm, row in enumerate(scores.tolist())}
+    named: dict[str, dict[int, float | None]] = {
+        str(arm): dict(enumerate(row)) for arm, row in enumerate(scores.tolist())
+    }
     said = {verdict.verdict for verdict in judge(named, "0", smallest_interesting=1e-9, alpha=ALPHA)}
     if ("helps" in said, "hurts" in said) != (helps, hurts):
         raise SystemExit(f"judge says {said}, the simulation helps={helps}, hurts={hurts}, of {scores!r}")
 
 
-def limit(studies: int, level: float) -> int:
-    """The smallest count that a procedure of exactly `level` stays within in 99% of simulations."""
-    return int(np.argmax(bdtr(np.arange(studies + 1), studies, level) >= 0.99))
-
-
-def table(cells: list[Cell], studies: int) -> str:
+def table(cells: list[Kind], studies: int) -> str:
     """The counts as Markdown; a count above its limit is bold."""
-    most, most_one = limit(studies, ALPHA), limit(studies, ALPHA / 2)
+    limit, one_sided = most(studies, ALPHA), most(studies, ALPHA / 2)
     columns = list(product(ARMS, SEEDS))
     lines = [
         "| noise | arms | " + " | ".join(f"K={k} n={n}" for k, n in columns) + " |",
@@ -96,7 +89,7 @@ def table(cells: list[Cell], studies: int) -> str:
     for noise, noisier in product(NOISES, (False, True)):
         row = {(c.arms, c.n): c for c in cells if (c.noise, c.noisier) == (noise, noisier)}
         shown = [
-            " / ".join([_bold(c.called, most), _bold(c.helps, most_one), _bold(c.hurts, most_one)])
+            " / ".join([_bold(c.called, limit), _bold(c.helps, one_sided), _bold(c.hurts, one_sided)])
             for c in (row[key] for key in columns)
         ]
         lines.append(f"| {noise} | {'one 3x noisier' if noisier else 'equal'} | " + " | ".join(shown) + " |")
@@ -107,44 +100,32 @@ def _bold(count: int, most: int) -> str:
     return f"**{count}**" if count > most else str(count)
 
 
-def report(cells: list[Cell], studies: int) -> str:
-    """What was counted, the table, and the cells that exceed a limit in words."""
-    most, most_one = limit(studies, ALPHA), limit(studies, ALPHA / 2)
-    over = [c for c in cells if c.called > most or max(c.helps, c.hurts) > most_one]
-    mirrored = "The skewed noise has its tail towards good; with one towards bad, HELPS and HURTS change places."
-    listed = [
-        f"- {c.noise}, {'one arm 3x noisier' if c.noisier else 'equal arms'}, K = {c.arms}, n = {c.n}: "
-        f"something called in {c.called / studies:.1%}, "
-        f"HELPS in {c.helps / studies:.1%}, HURTS in {c.hurts / studies:.1%}"
-        for c in over
-    ]
-    return "\n".join(
-        [
-            f"Null studies of {studies:,} in which an arm was called HELPS or HURTS / HELPS / HURTS, at alpha {ALPHA}.",
-            f"Limits: {most} / {most_one} / {most_one}; a count above its limit is bold. n seeds, K judged arms.",
-            "",
-            table(cells, studies),
-            "",
-            f"{len(cells) - len(over)} of {len(cells)} kinds of study hold all limits."
-            + (" Beyond them, most false calls first:" if over else ""),
-            *(["", *listed, "", mirrored] if over else []),
-        ]
+KNOWN = "very skewed noise, unequal between arms: the paired t has no more than this to give; use more seeds"
+
+
+def run(studies: int) -> Proof:
+    """Every cell of noise, arms and seeds."""
+    kinds = [simulate(*kind, studies) for kind in product(NOISES, (False, True), SEEDS, ARMS)]
+    limit, one_sided = most(studies, ALPHA), most(studies, ALPHA / 2)
+    how = (
+        f"Null studies of {studies:,} in which an arm was called HELPS or HURTS / HELPS / HURTS, at alpha {ALPHA}. "
+        f"Limits: {limit} / {one_sided} / {one_sided}; a count above its limit is bold. n seeds, K judged arms."
+    )
+    return Proof(
+        "False claims in A/A studies",
+        how,
+        [_cell(kind, studies) for kind in kinds],
+        text=table(kinds, studies),
+        notes=("The skewed noise has its tail towards good; with one towards bad, HELPS and HURTS change places.",),
     )
 
 
-def main() -> None:
-    """Simulate every cell, print the table and write it to RESULTS.md."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("--studies", type=int, default=10_000, help="null studies a cell")
-    studies = parser.parse_args().studies
-    started = time.perf_counter()
-    cells = [simulate(*cell, studies) for cell in product(NOISES, (False, True), SEEDS, ARMS)]
-    cells.sort(key=lambda cell: -cell.called)
-    text = report(cells, studies)
-    print(text)
-    print(f"\n{time.perf_counter() - started:.0f} s")
-    write("A/A studies: how often a useless change is called something", text)
-
-
-if __name__ == "__main__":
-    main()
+def _cell(kind: Kind, studies: int) -> claim.Cell:
+    holds = kind.called <= most(studies, ALPHA) and max(kind.helps, kind.hurts) <= most(studies, ALPHA / 2)
+    return claim.Cell(
+        f"{kind.noise}, {'one arm 3x noisier' if kind.noisier else 'equal arms'}, K = {kind.arms}, n = {kind.n}",
+        f"something in {kind.called / studies:.1%}, HELPS {kind.helps / studies:.1%}, HURTS {kind.hurts / studies:.1%}",
+        "5% / 2.5% / 2.5%",
+        holds,
+        KNOWN if kind.noise == "skewed" and kind.noisier else "",
+    )
