@@ -95,9 +95,12 @@ def test_a_factorials_effects_are_contrasts_of_its_cells(done: tuple[str, Path, 
     assert interaction["effect"] == pytest.approx(sum(both[s] - cbam[s] - focal[s] + base[s] for s in SEEDS) / 2)
 
 
-def test_its_report_is_written(done: tuple[str, Path, dict[str, Any]]) -> None:
+def test_a_report_is_drawn_from_it(done: tuple[str, Path, dict[str, Any]]) -> None:
     design, folder, _ = done
-    assert reports.read(folder).design == design
+    view = reports.read(folder)
+    assert view.design == design
+    text = reports.as_markdown(view)
+    assert all(arm in text for arm in ARMS[design])
     assert {row["against"] for row in records.read_json(folder / "study.json")["arms"]} == {"", *ARMS[design].values()}
 
 
