@@ -145,9 +145,10 @@ def test_a_judgement_is_json_and_a_report(tmp_path) -> None:
     document = json.loads(found.to_json())
     assert document == json.loads(json.dumps(found.as_dict()))
     assert document["arms"][1]["verdict"]["verdict"] == "helps"
-    for ending in (".html", ".md", ".csv", ".json"):
+    for ending in (".html", ".md", ".tex", ".csv", ".json"):
         text = found.write(tmp_path / f"r{ending}").read_text()
         assert "frelu" in text
+    assert found.latex() == (tmp_path / "r.tex").read_text()
     assert json.loads((tmp_path / "r.json").read_text()) == document
     with pytest.raises(UnknownName, match=r"\.docx"):
         found.write(tmp_path / "r.docx")

@@ -61,6 +61,13 @@ def test_options_reach_the_judge(sheet: Path) -> None:
     assert not any(row["paired"] for row in verdicts)
 
 
+def test_the_report_of_unpaired_scores_does_not_speak_of_pairs(sheet: Path, tmp_path: Path) -> None:
+    compare(sheet, "--unpaired", "--report", tmp_path / "r.html")
+    page = (tmp_path / "r.html").read_text()
+    assert "paired t-test" not in page
+    assert "Welch" in page
+
+
 def broken(text: str, *arguments: str) -> Any:
     return pytest.param(text, arguments, id=text[:30] + " ".join(arguments))
 

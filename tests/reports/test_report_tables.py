@@ -1,5 +1,6 @@
 import io
 import json
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
@@ -38,3 +39,10 @@ def test_a_name_is_text_and_never_markup(study):
     document["arms"].append({"name": "[red]x[/red]", "kind": "change", "because": "", "diff": []})
     (study / "study.json").write_text(json.dumps(document))
     assert "[red]x[/red]" in printed(reports.read(study), 120)
+
+
+def test_columns_of_cost_stand_only_where_a_cost_is_known(golden):
+    bare = replace(golden, arms=tuple(replace(arm, plan={}, runs={}) for arm in golden.arms))
+    assert "FLOPs" in printed(golden, 120)
+    assert "FLOPs" not in printed(bare, 120)
+    assert "param" not in printed(bare, 80)

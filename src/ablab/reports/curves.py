@@ -112,7 +112,8 @@ def shift_note(view: View, arm: Arm, chosen: float | None) -> str:
     """F1 at the chosen threshold and at the fixed ones, in words."""
     places = {"F1": f"{chosen:.2f} (chosen)"} if chosen is not None else {}
     places |= {f"F1@{fixed:g}": f"{fixed:g}" for fixed in FIXED}
-    means = {place: mean(list(view.scores(arm, metric, "validation").values())) for metric, place in places.items()}
+    split = "validation" if view.folder else view.split
+    means = {place: mean(list(view.scores(arm, metric, split).values())) for metric, place in places.items()}
     return "F1 " + " · ".join(
         f"{numerals.score(value)} at {place}" for place, value in means.items() if value is not None
     )

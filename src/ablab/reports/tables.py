@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ablab.reports import numerals, sentences
+from ablab.reports.sheets import COSTS
 from ablab.reports.view import Arm, View, mean
 
 COLOURS = {"helps": "bold green", "hurts": "bold red", "equivalent": "cyan", "undecided": "yellow"}
@@ -35,7 +36,7 @@ class Summary:
 
 
 def verdict_table(view: View, width: int = 80) -> Table:
-    """One row an arm: verdict, effect with simultaneous interval, p (Holm), mean score, cost.
+    """One row an arm: verdict, effect with simultaneous interval, p (Holm), mean score, cost where any is known.
 
     Fits 80 columns, where it stacks what is side by side from 116 columns on.
     """
@@ -44,14 +45,20 @@ def verdict_table(view: View, width: int = 80) -> Table:
     table.add_column("arm", overflow="fold", style="bold")
     table.add_column("verdict", no_wrap=True)
     table.add_column(f"effect on {view.metric}" if wide else f"effect on\n{view.metric}", min_width=16)
-    costs = ("parameters", "FLOPs", "latency", "training") if wide else ("param.\nFLOPs", "ms\ntrain")
+    costs: tuple[str, ...] = ("parameters", "FLOPs", "latency", "training") if wide else ("param.\nFLOPs", "ms\ntrain")
+    costs = costs if any(arm.cost(name) is not None for arm in view.arms for name in COSTS) else ()
     for name in (f"p ({view.correction})" if wide else f"p\n{view.correction}", view.metric, *costs):
         table.add_column(name, justify="right", no_wrap=True)
     for arm in view.arms:
         score = mean(list(view.judged_scores(arm).values()))
         p = numerals.p_value(arm.verdict.p_adjusted).replace("< ", "<") if arm.verdict else ""
         table.add_row(
-            Text(arm.name), _decision(arm), _effect(view, arm, wide), p, numerals.score(score), *_costs(arm, wide)
+            Text(arm.name),
+            _decision(arm),
+            _effect(view, arm, wide),
+            p,
+            numerals.score(score),
+            *(_costs(arm, wide) if costs else ()),
         )
     return table
 

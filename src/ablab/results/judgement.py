@@ -84,8 +84,14 @@ class Judgement(Sequence[Verdict]):
         """`as_dict` as JSON text."""
         return json.dumps(self.as_dict(), ensure_ascii=False, indent=1, allow_nan=False)
 
+    def latex(self) -> str:
+        """The verdict table in LaTeX (booktabs)."""
+        from ablab.reports import as_latex
+
+        return as_latex(self.view())
+
     def write(self, path: str | Path) -> Path:
-        """Write the report: what it is, the file's name tells (.html, .md, .json, .csv, ...).
+        """Write the report: what it is, the file's name tells (.html, .md, .tex, .csv, .json).
 
         Raises UnknownName for another ending; StoreError where it cannot be written.
         """

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ablab.errors import UnknownName
 from ablab.records import RunKey, RunRecord, write_bytes
-from ablab.reports import View, as_markdown, as_page
+from ablab.reports import View, as_latex, as_markdown, as_page
 from ablab.reports.document import as_json
 from ablab.reports.sheets import arm_sheet
 from ablab.reports.view import Arm, Run
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ablab.results.judgement import Judgement
 
 CONFIRMING = 5  # seeds below which a comparison is a screening
-WRITERS = {".html": as_page, ".md": as_markdown, ".json": as_json, ".csv": arm_sheet}
+WRITERS = {".html": as_page, ".md": as_markdown, ".json": as_json, ".csv": arm_sheet, ".tex": as_latex}
 
 
 def view(judgement: Judgement) -> View:
@@ -41,6 +41,7 @@ def view(judgement: Judgement) -> View:
         seeds=tuple(seeds),
         split=reading.split,
         source=reading.source,
+        paired=judgement.paired,
         version=__version__,
         judged=True,
         label="screening" if most < CONFIRMING else "",
