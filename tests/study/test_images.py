@@ -216,6 +216,28 @@ def test_the_mean_of_several_arms(tmp_path: Path) -> None:
     assert made["images"] == pytest.approx([0.0, 0.0], abs=1e-12)
 
 
+def test_a_factorials_effects_are_means_over_its_cells(tmp_path: Path) -> None:
+    """`a` gains a tenth of the images with `b` or without; `b` gains nothing. Cells called as changes are not meant."""
+    change = {"because": "why", "edits": [{"op": "insert", "after": "backbone.out", "part": "cbam"}]}
+    second = {"name": "b", "because": "why", "set": {"optimizer.lr": 0.002}}
+    study = tiny(
+        design="factorial", controls=[], seeds=5, changes=[{"name": "a", **change}, second],
+        judge={"metric": METRIC, "smallest_interesting": 0.05, "group": "(.*)"},
+    )  # fmt: skip
+    folder = Folder(tmp_path, study)
+    tens = np.arange(COUNT) % 10
+    for seed in range(5):
+        for arm in arms(study):
+            folder.add(arm.name, seed, evidence((tens % 2 == 0) | (("a" in arm.changes) & (tens == 1))))
+    combined = judge(study, arms(study), folder.records, None, tmp_path)["factorial"]
+    found = {row["arm"]: row["population"] for row in combined["main"] + combined["interactions"]}
+    expected = reference.t.ppf(0.975, COUNT - 1) * math.sqrt(0.1 * 0.9 / (COUNT - 1))
+    assert half(found["a"]["images"]) == pytest.approx(expected, rel=0.1)
+    assert sum(found["a"]["images"]) / 2 == pytest.approx(0.1)
+    assert found["b"]["images"] == pytest.approx([0, 0], abs=1e-12)
+    assert found["a * b"]["images"] == pytest.approx([0, 0], abs=1e-12)
+
+
 def test_the_draws_do_not_depend_on_how_many_are_held_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     items, meter = evidence(one_in(3)), DetectionMeter(["0"])
     labels = np.arange(COUNT) // 4

@@ -49,6 +49,9 @@ def test_every_arm_is_trained_under_every_seed_and_judged(finished: tuple[Path, 
     assert (outcome["runs"], outcome["failed"], outcome["closed"]) == (6, 0, True)
     assert [row["arm"] for row in outcome["arms"]] == ["cbam", "a/a"]
     assert outcome["label"] == "screening"
+    for row in outcome["arms"]:  # a split's scenes stand on four photographs at most, which are what is resampled
+        assert 1 < row["population"]["groups"] <= 4
+        assert "fewer than 10" in row["population"]["refused"]
 
 
 def test_arms_under_one_seed_see_the_same_batches_and_a_control_does_not(finished: tuple[Path, dict[str, Any]]) -> None:

@@ -13,6 +13,7 @@ rows of cells in `arms` are a third and describe.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from itertools import combinations
@@ -76,6 +77,16 @@ def _named(names: Sequence[str], terms: Sequence[Term]) -> list[list[str]]:
 def _alias(names: Sequence[str], terms: Sequence[Term]) -> str:
     first, *others = [" * ".join(words) for words in _named(names, terms)]
     return f"{first} is aliased with {' and '.join(others)}: their sum is all that these arms could tell"
+
+
+def sides(made: Sequence[Arm], rows: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
+    """{side: its cells} of rows of `main` and `interactions`: where the product of the levels is +1, and where -1."""
+    found: dict[str, list[str]] = {}
+    for row in rows:
+        for cell in (arm for arm in made if arm.kind in ("baseline", "cell")):
+            sign = math.prod(1 if change in cell.changes else -1 for change in row["changes"])
+            found.setdefault(row["arm"] if sign > 0 else row["against"], []).append(cell.name)
+    return found
 
 
 def _judged(

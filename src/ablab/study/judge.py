@@ -11,7 +11,7 @@ from ablab.errors import ConfigError, suggest
 from ablab.records import RunRecord
 from ablab.study import images, looks
 from ablab.study.design import BASELINE, Arm
-from ablab.study.factorial import factorial
+from ablab.study.factorial import factorial, sides
 from ablab.study.spec import Study
 
 DESCRIBES = "descriptive: the main effects decide"
@@ -29,17 +29,23 @@ def judge(
     `looks` where the study has them.
 
     `test` holds the judge metric on the test split once the study is closed: a study that is judged on test has no
-    verdict before. With the study's `folder`, whose evidence is resampled, a row has `population`, too.
+    verdict before. With the study's `folder`, whose evidence is resampled, a row has `population`, too, and
+    so have a factorial's effects.
     Raises ConfigError for a metric that no run has.
     """
     table = (test or {}) if study.judge.split == "test" else score_table(study, records)
     log = looks.read_log(folder) if folder and study.seeds.looks else []
     rows, combined = verdicts(study, made, table, log), factorial(study, made, table)
+    if folder is not None:
+        rows = images.add_populations(folder, study, records, rows)
+        for part in ("main", "interactions"):
+            if found := combined.get(part):
+                combined[part] = images.add_populations(folder, study, records, found, sides(made, found))
     return {
         "split": study.judge.split,
         "metric": study.judge.metric,
         "label": "screening" if len(study.seeds) < 5 else "",
-        "arms": rows if folder is None else images.add_populations(folder, study, records, rows),
+        "arms": rows,
         **({"factorial": combined} if combined else {}),
         **({"looks": looks.summary(study, made, log)} if study.seeds.looks else {}),
         "warnings": [
