@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import runpy
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,16 @@ def test_the_python_door_has_what_is_used() -> None:
     assert used <= set(ablab.__all__)
     assert ablab.__all__ == sorted(ablab.__all__)
     assert all(hasattr(ablab, name) for name in ablab.__all__)
+
+
+def test_scores_from_elsewhere_are_compared_as_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "example.py").write_text(block("python", "from ablab import compare"), encoding="utf-8")
+    runpy.run_path(str(tmp_path / "example.py"))
+    assert "helps" in capsys.readouterr().out
+    assert (tmp_path / "report.html").is_file()
 
 
 def test_every_verb_that_is_named_exists() -> None:
