@@ -72,6 +72,7 @@ def confirm(
         trained = _trained(made, found)
         data |= manifests([arm for arm in trained if arm.name not in data], events)
         wanted = store.keys(fresh, trained, data, source)
+        (folder / PLACE).mkdir(exist_ok=True)
         train_missing(fresh, folder / PLACE, wanted, plugins, jobs or at_a_time(study), display, start)
         runs = store.finished(folder / PLACE, [key for _, key in wanted])
         missing = len(wanted) - len(runs)
