@@ -47,7 +47,7 @@ def _panel(view: View, arm: Arm, rows: Sequence[evidence.Effect], limits: tuple[
 
 def spans(view: View) -> Drawing | None:
     """Three intervals an arm: over seeds on these images, over images with these trainings, over both."""
-    rows = [(arm, arm.population) for arm in view.compared if arm.population and arm.verdict]
+    rows = [(arm, arm.population) for arm in view.questions if arm.population and arm.verdict]
     if not any(math.isfinite(end) for _, found in rows for end in (*found.seeds, *found.both)):
         return None
     step = 78

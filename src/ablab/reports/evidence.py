@@ -9,9 +9,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from ablab import stats
 from ablab.reports.view import Arm, View
+from ablab.stats import sequential
 
 SIZES = {"s": "small", "m": "medium", "l": "large"}
 
@@ -53,9 +55,20 @@ def noise(view: View) -> stats.NoiseFloor | None:
 
 
 def resolutions(view: View) -> list[Resolution]:
-    """One row an arm that was judged on two pairs or more."""
+    """One row an arm, or main effect of a factorial, that was judged on two pairs or more."""
+    if view.effects:
+        return [row for effect in view.effects if (row := _contrast(view, effect))]
     judged = [arm for arm in view.compared if arm.verdict]
     return [row for arm in judged if (row := _resolution(view, arm, len(judged)))]
+
+
+def _contrast(view: View, effect: Arm) -> Resolution | None:
+    """A main effect has a spread of its own, and no single other side."""
+    verdict = effect.verdict
+    if verdict is None or verdict.n < 2:
+        return None
+    one, family = (verdict.sd * size for size in _detectable(view, verdict.n, len(view.effects)))
+    return Resolution(effect.name, verdict.n, math.nan, math.nan, verdict.sd, None, one, family)
 
 
 def _resolution(view: View, arm: Arm, arms: int) -> Resolution | None:
@@ -65,9 +78,17 @@ def _resolution(view: View, arm: Arm, arms: int) -> Resolution | None:
         return None
     mine, theirs = [own[seed] for seed in seeds], [other[seed] for seed in seeds]
     sd = float(stats.compare([a - b for a, b in zip(mine, theirs, strict=True)]).sd)
-    one, family = (sd * stats.smallest_detectable(len(seeds), view.alpha, k) for k in (1, arms))
+    one, family = (sd * size for size in _detectable(view, len(seeds), arms))
     arm_sd, reference_sd = (float(stats.compare(side).sd) for side in (mine, theirs))
     return Resolution(arm.name, len(seeds), arm_sd, reference_sd, sd, stats.pairing(mine, theirs), one, family)
+
+
+def _detectable(view: View, n: int, arms: int) -> tuple[float, float]:
+    """In sd(d): of one arm alone and of one among all. With looks, of one among all at the last look alone."""
+    if at := view.looking.get("at"):
+        return math.nan, stats.smallest_detectable(at[-1], sequential.levels(tuple(at), view.alpha / arms)[-1])
+    method: Literal["holm", "dunnett"] = "dunnett" if view.correction == "Dunnett" else "holm"
+    return stats.smallest_detectable(n, view.alpha), stats.smallest_detectable(n, view.alpha, arms, method=method)
 
 
 def effects(view: View, arm: Arm, metrics: Sequence[tuple[str, str]]) -> list[Effect]:

@@ -15,11 +15,11 @@ WIDTH = 440
 
 
 def effects(view: View) -> Drawing | None:
-    """Per arm: the difference of every seed, their mean, the simultaneous interval; zero and what is too small.
+    """Per arm, or main effect of a factorial: the differences, their mean, the simultaneous interval, and the band.
 
     An interval that would squeeze the others is cut at the frame and ends in an arrow; its numbers stand beside it.
     """
-    rows = [(arm, arm.verdict) for arm in view.compared if arm.verdict and arm.verdict.n]
+    rows = [(arm, arm.verdict) for arm in view.questions if arm.verdict and arm.verdict.n]
     if not rows:
         return None
     step = 52
@@ -83,7 +83,7 @@ def difference_axis(axes: Any, ticks: int) -> None:
 
 def _others(view: View) -> str:
     """What the arms were compared with: the baseline, or each with its own."""
-    return "baseline" if all(view.reference(arm) is view.baseline for arm in view.compared) else "its reference"
+    return "its reference" if any(sentences.against(view, arm) for arm in view.questions) else "baseline"
 
 
 def _effect(axes: Any, view: View, arm: Arm, verdict: Verdict, top: float) -> None:
@@ -91,8 +91,8 @@ def _effect(axes: Any, view: View, arm: Arm, verdict: Verdict, top: float) -> No
     hue, (left, right) = colour(view, arm), axes.get_xlim()
     words = {"va": "center", "zorder": 5}
     place = axes.get_yaxis_transform()
-    reference = view.reference(arm)
-    name = arm.name if reference is view.baseline else f"{short(arm.name, 16)} − {short(reference.name, 14)}"
+    other = "" if arm in view.effects else sentences.against(view, arm)
+    name = f"{short(arm.name, 16)} − {short(other, 14)}" if other else arm.name
     axes.text(0, top + 11, short(name, 32), transform=place, weight="bold", **words)
     numbers = f"{numerals.signed(verdict.effect)} {numerals.interval(verdict.simultaneous)}"
     axes.text(1, top + 11, numbers, transform=place, ha="right", **words)
@@ -209,11 +209,15 @@ def _name_points(axes: Any, view: View, points: Sequence[tuple[float, float, Arm
             short(arm.name, 16),
             **where,
             va="center",
-            color=colour(view, arm),
             fontsize=FONT,
             weight="bold",
             arrowprops=arrow,
         )
+
+
+def few_ticks(axes: Any) -> None:
+    """At most four ticks on the vertical axis, as many digits as tell them apart."""
+    axes.yaxis.set_major_locator(_ticks(4))
 
 
 def _ticks(most: int) -> Any:

@@ -50,12 +50,14 @@ def fronts(view: View) -> Grid | None:
 
 def seed_scores(view: View) -> Grid:
     """The metric that decides, of every arm and seed."""
+    known = {arm.name: view.judged_scores(arm) for arm in view.arms}
+    seeds = [seed for seed in view.seeds if any(seed in found for found in known.values())]
     rows = []
     for arm in view.arms:
-        found = view.judged_scores(arm)
-        cells = [numerals.score(found.get(seed)) + ("†" if seed in arm.diverged() else "") for seed in view.seeds]
+        found = known[arm.name]
+        cells = [numerals.score(found.get(seed)) + ("†" if seed in arm.diverged() else "") for seed in seeds]
         rows.append((arm.name, [*cells, sentences.spread(found)]))
-    return Grid(["arm", *[f"seed {seed}" for seed in view.seeds], "mean ± sd"], rows)
+    return Grid(["arm", *[f"seed {seed}" for seed in seeds], "mean ± sd"], rows)
 
 
 def chances(view: View) -> Grid | None:
@@ -82,9 +84,7 @@ def chances(view: View) -> Grid | None:
         )
     paired = ["seeds in its favour"] if view.paired else []
     head = ["arm", *paired, "P(a run of it is better)", f"{100 * (1 - view.alpha):g}% interval", "exact sign-flip p"]
-    if all(row[-1] == numerals.NOTHING for _, row in rows):
-        head, rows = head[:-1], [(name, row[:-1]) for name, row in rows]
-    return Grid(head, rows) if rows else None
+    return _without_gaps(Grid(head, rows)) if rows else None
 
 
 def spans(view: View) -> Grid | None:
@@ -96,7 +96,7 @@ def spans(view: View) -> Grid | None:
             + [numerals.interval(ends) for ends in (p.seeds, p.images, p.both)]
             + [str(p.groups or numerals.NOTHING)],
         )
-        for arm in view.compared
+        for arm in view.questions
         if (p := arm.population)
     ]
     head = ["arm", "effect", "over seeds", "over images", "over both", "groups of images"]
@@ -118,15 +118,24 @@ def resolutions(view: View) -> Grid | None:
             row.arm,
             [
                 str(row.n),
-                *(f"{sd:.4f}" for sd in (row.arm_sd, row.reference_sd, row.sd)),
+                *map(numerals.fine, (row.arm_sd, row.reference_sd, row.sd)),
                 pairing(row),
-                *(f"{size:.4f}" for size in (row.one, row.family)),
+                *map(numerals.fine, (row.one, row.family)),
             ],
         )
         for row in found
     ]
     head = ["arm", "pairs", "sd of the arm", "sd of the other", "sd(d)", "pairing", "could see: alone", "all arms"]
-    return Grid(head, rows) if rows else None
+    return _without_gaps(Grid(head, rows)) if rows else None
+
+
+def _without_gaps(grid: Grid) -> Grid:
+    """A table without the columns in which nothing is known."""
+    kept = [i for i in range(len(grid.head) - 1) if any(cells[i] != numerals.NOTHING for _, cells in grid.rows)]
+    return Grid(
+        [grid.head[0], *(grid.head[i + 1] for i in kept)],
+        [(name, [cells[i] for i in kept]) for name, cells in grid.rows],
+    )
 
 
 def effects(view: View, metrics: Sequence[tuple[str, str]]) -> tuple[Grid, int] | None:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ablab.config import flatten
-from ablab.reports import breakdown, curves, evidence, figures, grids, method, numerals, sentences
+from ablab.reports import breakdown, curves, evidence, factorial, figures, grids, looks, method, numerals, sentences
 from ablab.reports.canvas import PALETTE, THEME, colour
 from ablab.reports.pictures import data_uris
 from ablab.reports.sites import becomes
@@ -43,14 +43,18 @@ def _content(view: View) -> dict[str, Any]:
         "facts": _facts(view),
         "verdicts": [_row(view, arm) for arm in _rows(view)],
         "conclusion": sentences.conclusion(view),
+        "curse": sentences.curse(view),
         "effects": figures.effects(view),
         "scores": figures.scores(view),
         "chances": grids.chances(view),
+        "looks": looks.looks(view),
+        "confirmed": looks.confirmed(view),
+        **factorial.content(view),
         "spans": grids.spans(view),
         "spans_drawn": breakdown.spans(view),
         "noise": method.noise(view),
         "resolutions": grids.resolutions(view),
-        "judged": sum(arm.verdict is not None for arm in view.questions),
+        "judged": sum(arm.verdict is not None for arm in view.effects or view.compared),
         "parts": _parts(view),
         "costs": figures.costs(view),
         "cost_rows": grids.cost(view),
@@ -78,7 +82,7 @@ def _facts(view: View) -> list[str]:
     """The line under the title."""
     return [
         f"{view.metric} on {view.split}" if view.split else view.metric,
-        sentences.seeds(len(view.seeds)),
+        sentences.asked_seeds(view),
         f"{len(view.arms)} arms",
         *([view.factorial.get("title", view.design)] if view.design else []),
         f"alpha {view.alpha:g}",

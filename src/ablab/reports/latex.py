@@ -77,7 +77,7 @@ def comment(view: View) -> str:
 def caption(view: View) -> str:
     """What the table shows and what its intervals cover, escaped."""
     return escape(
-        f"{view.metric}{f' on {view.split}' if view.split else ''}, {sentences.seeds(len(view.seeds))}. "
+        f"{view.metric}{f' on {view.split}' if view.split else ''}, {sentences.asked_seeds(view)}. "
         f"{method.coverage(view)} Smallest interesting effect: ±{view.smallest_interesting:g}."
         + (f" This is a {sentences.screening(view)}." if view.label else "")
     )

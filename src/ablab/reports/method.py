@@ -14,8 +14,9 @@ def level(view: View) -> str:
 def coverage(view: View) -> str:
     """What the interval in the verdict table covers, in one sentence."""
     where = f"on these same {view.split} images" if view.split else "on these same data"
+    over = "arms and looks" if view.looking else "arms"
     return (
-        f"Intervals are {level(view)} simultaneous ({_intervals(view)}, over all arms) and cover new seeds {where}, "
+        f"Intervals are {level(view)} simultaneous ({_intervals(view)}, over all {over}) and cover new seeds {where}, "
         "not new images."
     )
 
@@ -38,7 +39,7 @@ def _training(view: View) -> str:
         )
         return f"ablab did not train these networks: it judged the scores that it was given. {pairs}"
     return (
-        f"Every arm was trained once under each of {sentences.seeds(len(view.seeds))}. Under one seed all arms see the "
+        f"Every arm was trained once under each of {sentences.asked_seeds(view)}. Under one seed all arms see the "
         "same order of images and the same augmentation, and the weights that a change does not touch start from the "
         "same values. An a/a control is the baseline again under streams of its own."
     )
@@ -51,6 +52,11 @@ def _effect(view: View) -> str:
     test = "two-sided paired t-test over seeds"
     if not view.paired:
         effect, test = f"difference of the means of {metric}, arm − what it is compared with", "two-sided Welch t-test"
+    if view.looking:
+        return (
+            f"The effect is the {effect}{where}; {better} is better. It speaks of new trainings, judged on these same "
+            f"images. {looks(view)}"
+        )
     if view.correction == "Dunnett":
         test += ", with a noise that is assumed to be equal in every arm"
     return (
@@ -61,11 +67,24 @@ def _effect(view: View) -> str:
     )
 
 
+def looks(view: View) -> str:
+    """The rule of a study that looked before all seeds were in."""
+    at, bounds = view.looking["at"], view.looking.get("boundaries", ())
+    said = f" ({numerals.listing([f'{bound:.2f}' for bound in bounds])})" if bounds else ""
+    return (
+        f"Looks after {numerals.listing([str(n) for n in at])} seeds were declared before the first run. An arm is "
+        f"decided at the first look where its |t| passes that look's boundary{said}, which keeps alpha = "
+        f"{view.alpha:g} for all looks and arms together. After an early stop the interval is the boundary's, wider "
+        "than Student's; there is no p-value, since the plain one does not know of the looks."
+    )
+
+
 def _words(view: View) -> str:
     margin = f"±{view.smallest_interesting:g} {view.metric}"
     narrow, when = f"{100 * (1 - 2 * view.alpha):g}%", " before the first run" if view.folder else ""
+    passes = "a look says so" if view.looking else f"{view.correction}'s p is below {view.alpha:g}"
     return (
-        f"An arm helps or hurts where {view.correction}'s p is below {view.alpha:g}. It is equivalent where it does "
+        f"An arm helps or hurts where {passes}. It is equivalent where it does "
         f"neither and its {narrow} interval lies inside {margin}, which was declared the smallest interesting effect"
         f"{when}; this is said of each arm alone unless the row says “for all arms at once”. Otherwise it is "
         "undecided: the study was too small to tell, which is no proof of no effect."

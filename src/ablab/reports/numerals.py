@@ -19,6 +19,11 @@ def score(value: float | None) -> str:
     return f"{value:.3f}".replace("-", "−") if value is not None and math.isfinite(value) else NOTHING
 
 
+def fine(value: float | None) -> str:
+    """A spread or another small number of the metric's units: `0.0046`."""
+    return f"{value:.4f}" if value is not None and math.isfinite(value) else NOTHING
+
+
 def signed(value: float | None) -> str:
     """A difference of scores: `+0.031`, `−0.031`."""
     return f"{value:+.3f}".replace("-", "−") if value is not None and math.isfinite(value) else NOTHING

@@ -51,6 +51,7 @@ def read(folder: Path) -> View:
             looks=tuple(_optional(folder / "looks.json", [])),
             confirm=_optional(folder / "confirm.json"),
             factorial=judged.get("factorial") or {},
+            looking=judged.get("looks") or study.get("looks") or {},
             effects=_effects(judged.get("factorial") or {}, study["arms"]),
             data=planned.get("asked", {}).get("data", {}),
         )
@@ -74,6 +75,7 @@ def _arm(
         kind=row["kind"],
         because=row.get("because", ""),
         diff=tuple(row.get("diff", ())),
+        changes=tuple(row.get("changes", ())),
         plan=plan.get(name, {}),
         runs=runs.get(name, {}),
         verdict=_verdict(judged.get("arms", []), name),
@@ -95,8 +97,10 @@ def _effects(factorial: Mapping[str, Any], rows: list[dict[str, Any]]) -> tuple[
     """A factorial's main effects, with the reason that the change's own arm gives, where it was trained."""
     because = {row["name"]: row.get("because", "") for row in rows}
     main = factorial.get("main", [])
-    names = [row["arm"] for row in main]
-    return tuple(Arm(name, "change", because.get(name, ""), verdict=_verdict(main, name)) for name in names)
+    return tuple(
+        Arm(name, "change", because.get(name, ""), verdict=_verdict(main, name), population=_population(main, name))
+        for name in (row["arm"] for row in main)
+    )
 
 
 def _population(rows: list[dict[str, Any]], name: str) -> Population | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from ablab import stats
 from ablab.reports import numerals
 from ablab.reports.view import Arm, View
 from ablab.stats import MOST_SEEDS, Verdict
@@ -21,8 +22,9 @@ def overview(view: View) -> str:
     if not view.judged:
         return f"No verdicts yet. {progress(view)}"
     if view.waiting():
+        stands = "what a look decided stands" if view.looking else "so nothing is decided"
         so_far = _counts(view)
-        return f"Not finished, so nothing is decided: {progress(view)} So far, {so_far[0].lower()}{so_far[1:]}"
+        return f"Not finished, {stands}: {progress(view)} So far, {so_far[0].lower()}{so_far[1:]}"
     return _counts(view)
 
 
@@ -96,6 +98,26 @@ def reach(view: View, arm: Arm) -> str:
     return f"On new images from the same source, too: {bounds}."
 
 
+def curse(view: View) -> str:
+    """What choosing the best does to its effect, where nothing was confirmed; empty where nothing was chosen.
+
+    The best of K useless arms shows E[max of K normals] / sqrt(n) of an arm's own sd (`stats.expected_bias`): what it
+    does not share with the others under a seed, sd(d) / sqrt(2). A factorial's contrasts share nothing.
+    """
+    judged = [arm.verdict for arm in view.questions if arm.verdict and arm.verdict.n > 1]
+    helping = [verdict for verdict in judged if verdict.verdict == "helps"]
+    if view.confirm or len(judged) < 2 or not helping:
+        return ""
+    winner = max(helping, key=lambda verdict: abs(verdict.effect))
+    own = math.sqrt(math.fsum(verdict.sd**2 for verdict in judged) / len(judged) / (1 if view.effects else 2))
+    by_luck = stats.expected_bias(len(judged), winner.n) * own
+    return (
+        f"Whoever picks the best of these {len(judged)} picks its luck as well: the best of as many useless ones would "
+        f"be expected to show about {by_luck:.4f} {view.metric}. Its size is confirmed by fresh seeds only"
+        f"{' (ablab run --confirm)' if view.folder else ''}."
+    )
+
+
 def finding(view: View, arm: Arm) -> str:
     """What was found for an arm, to stand after its name: `helps: +0.031 AP, 95% simultaneous interval ...`."""
     verdict = arm.verdict
@@ -129,10 +151,8 @@ def _evidence(view: View, verdict: Verdict) -> str:
     level = f"{100 * (1 - view.alpha):g}%"
     if verdict.n < 2:
         return ", from one seed, which has no interval"
-    text = (
-        f", {level} simultaneous interval {numerals.interval(verdict.simultaneous)}, p {_equals(verdict.p_adjusted)} "
-        f"({view.correction})"
-    )
+    p = f", p {_equals(verdict.p_adjusted)} ({view.correction})" if numerals.known(verdict.p_adjusted) else ""
+    text = f", {level} simultaneous interval {numerals.interval(verdict.simultaneous)}{p}"
     if verdict.verdict == "equivalent":
         inside = f"{100 * (1 - 2 * view.alpha):g}% interval {numerals.interval(verdict.equivalence)}"
         text = f", {inside} inside ±{view.smallest_interesting:g}"
@@ -199,6 +219,11 @@ def screening(view: View) -> str:
 def seeds(count: int) -> str:
     """`one seed`, `5 seeds`."""
     return "one seed" if count == 1 else f"{count} seeds"
+
+
+def asked_seeds(view: View) -> str:
+    """`5 seeds`, or `up to 12 seeds` where looks may stop an arm."""
+    return f"{'up to ' if view.looking else ''}{seeds(len(view.seeds))}"
 
 
 def _decided(arm: Arm) -> str:

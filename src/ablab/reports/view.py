@@ -52,6 +52,7 @@ class Arm:
     kind: str
     because: str = ""
     diff: tuple[str, ...] = ()
+    changes: tuple[str, ...] = ()
     plan: Mapping[str, Any] = field(default_factory=dict)
     runs: Mapping[int, Run] = field(default_factory=dict)
     verdict: Verdict | None = None
@@ -80,10 +81,10 @@ class Arm:
 class View:
     """A study as a report sees it. Only the first six fields are needed: anybody's scores make a view.
 
-    `folder` is None where ablab did not train; then `source` says where the scores came from. `paired` is
-    False where seeds are not common to the arms. `looks`, `confirm` and
-    `factorial` are the records of these names as they stand on disk; `effects` are a factorial's main effects, each as
-    if it were an arm; `data` is {arm: fingerprint of its data}.
+    `folder` is None where ablab did not train; then `source` says where the scores came from. `paired` is False where
+    seeds are not common to the arms. `looks`, `confirm` and `factorial` are the records of these names as they stand on
+    disk; `looking` is what was declared of looks; `effects` are a factorial's main effects, each as if it were an arm;
+    `data` is {arm: fingerprint of its data}.
     """
 
     name: str
@@ -113,6 +114,7 @@ class View:
     looks: tuple[Mapping[str, Any], ...] = ()
     confirm: Mapping[str, Any] = field(default_factory=dict)
     factorial: Mapping[str, Any] = field(default_factory=dict)
+    looking: Mapping[str, Any] = field(default_factory=dict)
     effects: tuple[Arm, ...] = ()
     data: Mapping[str, str] = field(default_factory=dict)
 
@@ -170,8 +172,21 @@ class View:
         )
 
     def expected(self) -> list[tuple[Arm, int]]:
-        """Every (arm, seed) that the study asks for, seed by seed."""
-        return [(arm, seed) for seed in self.seeds for arm in self.arms]
+        """Every (arm, seed) that the study asks for, seed by seed; in a study with looks, up to its next one."""
+        asked = {arm.name: self.seeds[: self._asked(arm)] for arm in self.arms}
+        return [(arm, seed) for seed in self.seeds for arm in self.arms if seed in asked[arm.name]]
+
+    def _asked(self, arm: Arm) -> int:
+        """How many seeds an arm gets: where a look stopped it, that look's, unless another is compared with it."""
+        at = self.looking.get("at")
+        if not at:
+            return len(self.seeds)
+        last = {row["arm"]: row for row in self.looks}
+        ahead = at[min(max((row["look"] for row in self.looks), default=0), len(at) - 1)]
+        own = {a.name: ahead for a in self.compared}
+        own |= {name: row["seeds"] for name, row in last.items() if row["outcome"] != "goes on"}
+        others = [name for a in self.compared if self.reference(a) is arm and (name := a.name)]
+        return max((own[name] for name in (arm.name, *others) if name in own), default=ahead)
 
     def troubled(self) -> list[tuple[Arm, int, RunRecord]]:
         """Runs that failed or diverged."""
