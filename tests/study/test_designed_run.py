@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tiny_study import tiny
+from tiny_study import TINY, tiny
 
 from ablab import records, reports
 from ablab.engine.events import Silent
@@ -16,6 +16,12 @@ from ablab.study import run as running
 CBAM = {"name": "cbam", "edits": [{"op": "insert", "after": "backbone.out", "part": "cbam"}]}
 FOCAL = {"name": "focal", "set": {"loss.classification": "focal"}}
 
+BASELINE = TINY["baseline"] | {  # it finds something, so that arms differ
+    "model": {"head": "anchor-free"},
+    "augment": {"mosaic": 0.0},
+    "optimizer": {"lr": 5e-3},
+    "train": TINY["baseline"]["train"] | {"epochs": 5},
+}
 SEEDS = [3]  # one is enough here: what several say together, test_factorial.py tells
 
 ARMS = {
@@ -29,7 +35,7 @@ ARMS = {
 def done(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path, dict[str, Any]]:
     """A design's name, the folder of its study, and what running it returned."""
     folder = tmp_path_factory.mktemp("designs") / request.param
-    study = tiny(changes=[CBAM, FOCAL], controls=[], design=request.param, seeds=SEEDS)
+    study = tiny(baseline=BASELINE, changes=[CBAM, FOCAL], controls=[], design=request.param, seeds=SEEDS)
     return request.param, folder, running.run(study, folder, jobs=2, display=Silent())
 
 
@@ -45,6 +51,7 @@ def test_every_arm_is_compared_with_its_own_reference(done: tuple[str, Path, dic
     assert {row["arm"]: row["against"] for row in outcome["arms"]} == ARMS[design]
     assert outcome["runs"] == 1 + len(ARMS[design])
     found = scores(folder)
+    assert len({found[arm][seed] for arm in found for seed in SEEDS}) > 2
     for row in outcome["arms"]:
         by_hand = {str(seed): found[row["arm"]][seed] - found[row["against"]][seed] for seed in SEEDS}
         assert row["differences"] == pytest.approx(by_hand)
