@@ -173,7 +173,7 @@ class View:
 
     def expected(self) -> list[tuple[Arm, int]]:
         """Every (arm, seed) that the study asks for, seed by seed; in a study with looks, up to its next one."""
-        asked = {arm.name: self.seeds[: self._asked(arm)] for arm in self.arms}
+        asked = {arm.name: set(self.seeds[: self._asked(arm)]) for arm in self.arms}
         return [(arm, seed) for seed in self.seeds for arm in self.arms if seed in asked[arm.name]]
 
     def _asked(self, arm: Arm) -> int:
