@@ -12,7 +12,7 @@ from ablab.reports.figures import WIDTH, better, difference_axis, effect_axis
 from ablab.reports.view import Arm, View
 
 MOST_ROWS = 16  # of a panel: with more classes than that only the table stays legible
-SPANS = {"seeds": "new seeds, these images", "images": "these trainings, new images", "both": "both new"}
+SPANS = ("seeds", "images", "both")
 
 
 def by_part(view: View) -> list[Drawing]:
@@ -53,7 +53,7 @@ def spans(view: View) -> Drawing | None:
     step = 78
     ends = [(arm.verdict.effect, *getattr(p, kind)) for arm, p in rows if arm.verdict for kind in SPANS]
     with styled():
-        figure, axes = blank(WIDTH, step * len(rows) + 46, (12, 16, 4, 42))
+        figure, axes = blank(WIDTH, step * len(rows) + 46, (12, 84, 4, 42))
         axes.set(xlim=_limits(ends, view.smallest_interesting), ylim=(len(rows) * step, 0))
         effect_axis(axes, view, 5)
         place = axes.get_yaxis_transform()
@@ -61,13 +61,11 @@ def spans(view: View) -> Drawing | None:
         for number, (arm, found) in enumerate(rows):
             top = number * step
             axes.text(0, top + 11, short(arm.name, 26), transform=place, weight="bold", va="center")
-            for line, (kind, words) in enumerate(SPANS.items()):
+            for line, kind in enumerate(SPANS):
                 height = top + 27 + 15 * line
                 _bar(axes, getattr(found, kind), height, colour(view, arm), 3.2 - 0.8 * line)
-                axes.text(
-                    1, height - 5, words, transform=place, ha="right", va="center", fontsize=8.5, color=THEME["muted"]
-                )
-                said.append(f"{arm.name}, {words}: {numerals.interval(getattr(found, kind))}")
+                axes.text(1.03, height, f"over {kind}", transform=place, va="center", fontsize=SMALL)
+                said.append(f"{arm.name}, over {kind}: {numerals.interval(getattr(found, kind))}")
             if arm.verdict:
                 axes.plot([arm.verdict.effect] * 2, [top + 21, top + 63], color=THEME["ink"], lw=1, zorder=4)
         return Drawing(svg(figure, "spans"), "; ".join(said))

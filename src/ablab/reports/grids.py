@@ -44,7 +44,8 @@ def fronts(view: View) -> Grid | None:
     found = {label: chances for name, label in front.COSTS.items() if (chances := front.chances(view, name))}
     if not found:
         return None
-    rows = [(a.name, [numerals.percent(chances.get(a.name)) for chances in found.values()]) for a in view.arms]
+    placed = [arm for arm in view.arms if any(arm.name in chances for chances in found.values())]
+    rows = [(arm.name, [numerals.percent(chances.get(arm.name)) for chances in found.values()]) for arm in placed]
     return Grid(["arm", *[f"by {label}" for label in found]], rows)
 
 
@@ -76,7 +77,7 @@ def chances(view: View) -> Grid | None:
                 arm.name,
                 [
                     *paired,
-                    numerals.score(verdict.improvement),
+                    f"{verdict.improvement:.2f}",
                     f"[{low:.2f}, {high:.2f}]",
                     numerals.p_value(verdict.p_sign_flip),
                 ],

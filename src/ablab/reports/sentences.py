@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import statistics
 
 from ablab import stats
 from ablab.reports import numerals
@@ -109,7 +110,7 @@ def curse(view: View) -> str:
     if view.confirm or len(judged) < 2 or not helping:
         return ""
     winner = max(helping, key=lambda verdict: abs(verdict.effect))
-    own = math.sqrt(math.fsum(verdict.sd**2 for verdict in judged) / len(judged) / (1 if view.effects else 2))
+    own = statistics.median(verdict.sd for verdict in judged) / math.sqrt(1 if view.effects else 2)
     by_luck = stats.expected_bias(len(judged), winner.n) * own
     return (
         f"Whoever picks the best of these {len(judged)} picks its luck as well: the best of as many useless ones would "
