@@ -9,6 +9,8 @@ STUDY/
     items-validation.npz      per-image evidence
     weights.safetensors
   verdicts.json  final.json   what `judge` says; the one reading of test
+  looks.json                  every look of a sequential study
+  confirm.json  confirm/      what fresh seeds leave of the winner, and their runs
   panels/  report/
 """
 

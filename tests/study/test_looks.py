@@ -15,6 +15,7 @@ from ablab import records
 from ablab.engine.events import Silent
 from ablab.errors import ConfigError
 from ablab.records import RunKey, RunRecord, write_record
+from ablab.reports import listings
 from ablab.stats.sequential import boundaries, levels
 from ablab.study import looks, store
 from ablab.study import run as running
@@ -249,6 +250,24 @@ def test_the_plan_gives_every_looks_cost() -> None:
     assert [(row["seeds"], row["runs"], row["hours"]) for row in rows] == [(5, 20, 2.5), (8, 32, 4.0), (12, 48, 6.0)]
     assert [row["boundary"] for row in rows] == list(boundaries((5, 8, 12), 0.05 / 3))
     assert looks.prospects(tiny(), arms(tiny()), 6.0) == []
+
+
+def test_the_plan_is_printed_as_a_range() -> None:
+    study = sequential()
+    plan = {
+        "arms": [{"arm": arm.name} for arm in arms(study)],
+        "seeds": list(study.seeds),
+        "jobs": 2,
+        "hours": 6.0,
+        "max_hours": None,
+        "looks": looks.prospects(study, arms(study), 6.0),
+        "detectable": {"one": 1.0, "seeds": 12, "comparisons": 1},
+        "design": {"name": "one-at-a-time"},
+    }
+    first, second = listings._prospects(plan)
+    assert first == "20 to 48 runs, 2 at a time: about 150 to 360 minutes"
+    assert "5 seeds (|t| > 4.75), 8 seeds" in second
+    assert listings._prospects(plan | {"looks": []})[0] == "48 runs, 2 at a time: about 360 minutes"
 
 
 def test_looks_cost_some_of_what_the_seeds_could_detect() -> None:

@@ -175,17 +175,17 @@ def lines(document: Mapping[str, Any]) -> str:
     """The confirmation as a small table of text; a note where it is not finished."""
     bias, fresh = document["bias"], document["seeds"]
     points = "" if bias["points"] is None else f" ({signed(bias['points'])} here)"
-    said = [
+    curse = (
         f"the best of {bias['arms']} useless changes over {bias['seeds']} seeds looks, on average, {bias['in_sd']:.2f} "
-        f"of one arm's sd over seeds better than it is{points}",
-        *document["notes"],
-    ]
+        f"of one arm's sd over seeds better than it is{points}"
+    )
+    said = [*([curse] if bias["arms"] > 1 else []), *document["notes"]]
     if not document["arms"]:
         return "\n".join([f"{len(fresh)} fresh seeds ({fresh[0]} to {fresh[-1]}): not all runs have ended", *said])
-    table = [("arm", "against", "in the study", "on fresh seeds", "interval", "shrank by", "verdict")]
+    table = [("arm", "study", "fresh", "interval", "shrank by", "")]
     for row in document["arms"]:
         ends = " .. ".join(signed(end) for end in row["simultaneous"])
         effects = signed(row["study_effect"]), signed(row["effect"])
-        name = f"{row['arm']} ({row['role']})"
-        table.append((name, row["against"], *effects, ends, signed(row["shrinkage"]), row["verdict"]))
+        role = row["role"] if row["against"] == BASELINE else f"{row['role']}, against {row['against']}"
+        table.append((f"{row['arm']} ({role})", *effects, ends, signed(row["shrinkage"]), row["verdict"]))
     return "\n".join([f"confirmed on {len(fresh)} fresh seeds ({fresh[0]} to {fresh[-1]})", columns(table), *said])
