@@ -120,6 +120,7 @@ def test_every_drawing_can_be_read_aloud(parsed):
 
 
 def test_hostile_text_stays_text(study):
+    without_curves(study)
     for name in ("study.json", "verdicts.json", "plan.json"):
         text = (study / name).read_text()
         (study / name).write_text(text.replace('"frelu"', json.dumps(HOSTILE)))
@@ -158,6 +159,7 @@ def test_a_study_under_way_says_what_is_missing(study):
 
 
 def test_a_screening_is_labelled_at_the_top_and_explained(study):
+    without_curves(study)
     document = json.loads((study / "verdicts.json").read_text())
     (study / "verdicts.json").write_text(json.dumps(document | {"label": "screening"}))
     found = Page(reports.as_page(reports.read(study))).text
@@ -175,7 +177,14 @@ def test_nothing_has_run_yet(study):
     assert not {"effects", "noise", "parts", "metrics"} & set(found)
 
 
+def without_curves(study):
+    """The same study with fewer figures, which are slow to draw."""
+    for file in study.glob("runs/*/*/curves.*"):
+        file.unlink()
+
+
 def test_verdicts_of_a_study_that_goes_on_are_no_result(study):
+    without_curves(study)
     next((study / "runs" / "eca").glob("4-*/record.json")).unlink()
     found = Page(reports.as_page(reports.read(study))).text
     assert "Not finished, so nothing is decided: 32 of 35 runs are done" in found[""]
