@@ -156,6 +156,13 @@ def test_one_seed_says_what_it_does_not_cover(coco: Path) -> None:
     assert not (coco / "r.html").exists()
 
 
+@pytest.mark.parametrize("arguments", [("--baseline", "x"), ("--report", "r.docx")])
+def test_what_can_be_told_before_the_work_is_told_before_it(coco: Path, arguments: tuple[str, str]) -> None:
+    done = compare(*sorted(coco.glob("*-seed*.json")), "--truth", coco / "truth.json", *arguments)
+    assert done.exit_code == 2
+    assert "seed 0: " not in done.stderr
+
+
 @pytest.mark.parametrize(
     ("name", "text", "words"),
     [
@@ -184,6 +191,20 @@ def test_a_hundred_thousand_rows(tmp_path: Path) -> None:
     assert done.exit_code == 0, done.stderr
     document = json.loads(done.stdout)
     assert [row["verdict"] and row["verdict"]["n"] for row in document["arms"]] == [None, 5, 5, 5]
+
+
+def test_more_seeds_than_a_page_can_hold(tmp_path: Path) -> None:
+    rows = [f"{arm},{seed},0.{seed % 7}" for arm in ("baseline", "b") for seed in range(1001)]
+    (tmp_path / "s.csv").write_text("arm,seed,AP\n" + "\n".join(rows) + "\n")
+    done = compare(tmp_path / "s.csv", "--report", tmp_path / "r.html")
+    assert done.exit_code == 2
+    assert "1000 at most; these are 1,001" in done.stderr
+
+
+def test_a_pipe_is_refused_by_name(tmp_path: Path) -> None:
+    done = compare("/dev/null")
+    assert done.exit_code == 2
+    assert "/dev/null is no regular file" in done.stderr
 
 
 def test_compare_needs_no_torch(coco: Path) -> None:

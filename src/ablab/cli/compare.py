@@ -69,6 +69,7 @@ def compare(
     with answering(json) as answer:
         from ablab.results.labels import sources
         from ablab.results.runs import Columns
+        from ablab.results.view import check_ending
 
         rules = {
             "baseline": baseline,
@@ -78,6 +79,8 @@ def compare(
             "controls": control or (),
             "paired": not unpaired,
         }
+        if report is not None:
+            check_ending(report)  # before the work
         files = sources(results)
         if truth is not None:
             _detections(files, truth, metric or "AP", replicates, group, rules, report, answer)
@@ -130,7 +133,8 @@ def _detections(
 
 
 def _show(found: Judgement, report: Path | None, answer: Answer) -> None:
-    from ablab.reports import Summary
+    from ablab.reports import Summary, as_document
 
     written = [f"report: {found.write(report)}"] if report is not None else []
-    answer(found.as_dict(), [Summary(found.view()), *written])
+    view = found.view()
+    answer(as_document(view), [Summary(view), *written])

@@ -126,9 +126,9 @@ def judge_files(
 
     `rules` are those of `judged`, which says what is raised, too. Without pairs there is no interval over images.
     """
+    name = baseline_of(dict.fromkeys(arm for arm, _ in understood(files)), baseline, truth.name)  # before the work
     scored = read_arms(files, truth, metric, count=count if paired else 0, group=group, progress=progress)
     table = scored.reading.table()
-    name = baseline_of(table, baseline, truth.name)
     found = populations(scored, name, alpha)
     if found and max(map(len, table.values())) == 1:
         return one_seed(scored, name, alpha, found)

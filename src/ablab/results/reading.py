@@ -32,6 +32,8 @@ def read_files(files: Sequence[Source], asked: Columns, *, paired: bool = True) 
 def _kind(path: Path) -> str:
     if path.is_dir():
         return "mlflow" if is_mlflow(path) else ""
+    if not path.is_file():
+        raise DataError(f"{path} is no regular file; save what it gives into one, as it is read more than once")
     try:
         with path.open("rb") as file:
             head = file.read(HEAD)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ablab.errors import UnknownName
+from ablab.errors import DataError, UnknownName
 from ablab.records import RunKey, RunRecord, write_bytes
 from ablab.reports import View, as_latex, as_markdown, as_page
 from ablab.reports.document import as_json
@@ -19,6 +19,7 @@ from ablab.results.settings import changed
 if TYPE_CHECKING:
     from ablab.results.judgement import Judgement
 
+MOST_DRAWN = 1000
 CONFIRMING = 5  # seeds below which a comparison is a screening
 WRITERS = {".html": as_page, ".md": as_markdown, ".json": as_json, ".csv": arm_sheet, ".tex": as_latex}
 
@@ -49,11 +50,22 @@ def view(judgement: Judgement) -> View:
     )
 
 
-def write(judgement: Judgement, path: Path) -> Path:
-    """Write one file of the report, by its ending. Raises UnknownName for an ending that is none of ours."""
+def check_ending(path: Path) -> None:
+    """Raise UnknownName for a file whose ending names no form of the report."""
     if path.suffix not in WRITERS:
         raise UnknownName("ending of a report", path.suffix or path.name, WRITERS, str(path))
-    write_bytes(path, WRITERS[path.suffix](judgement.view()).encode())
+
+
+def write(judgement: Judgement, path: Path) -> Path:
+    """Write one file of the report, by its ending.
+
+    Raises UnknownName for an ending that is none of ours; DataError for more seeds than can be drawn.
+    """
+    check_ending(path)
+    drawn = view(judgement)
+    if len(drawn.seeds) > MOST_DRAWN:
+        raise DataError(f"{path}: a report draws every seed, {MOST_DRAWN} at most; these are {len(drawn.seeds):,}")
+    write_bytes(path, WRITERS[path.suffix](drawn).encode())
     return path
 
 
