@@ -46,3 +46,12 @@ def test_columns_of_cost_stand_only_where_a_cost_is_known(golden):
     assert "FLOPs" in printed(golden, 120)
     assert "FLOPs" not in printed(bare, 120)
     assert "param" not in printed(bare, 80)
+
+
+@pytest.mark.parametrize("name", ["frelu-cbam-focal", "change_net-with-squeeze-inside-every-block"])
+def test_a_long_name_is_folded_and_no_column_is_lost(golden, name):
+    longer = [replace(arm, name=name if arm.kind == "change" else arm.name) for arm in golden.arms]
+    text = printed(replace(golden, arms=tuple(longer)), 80)
+    assert max(len(line.rstrip()) for line in text.splitlines()) <= 80
+    for whole in ("param.", "train", "1.80 M", "1.12 G", "16.9"):
+        assert whole in text

@@ -19,6 +19,7 @@ from ablab.reports.sheets import COSTS
 from ablab.reports.view import Arm, View, mean
 
 COLOURS = {"helps": "bold green", "hurts": "bold red", "equivalent": "cyan", "undecided": "yellow"}
+OTHERS = 64  # columns that all but the arms' names take
 WIDE = 116  # columns from which effect and interval stand on one line and every cost has a column
 
 
@@ -41,8 +42,8 @@ def verdict_table(view: View, width: int = 80) -> Table:
     Fits 80 columns, where it stacks what is side by side from 116 columns on.
     """
     wide = width >= WIDE
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
-    table.add_column("arm", overflow="fold", style="bold")
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1) if wide else (0, 1, 0, 0))
+    table.add_column("arm", overflow="fold", style="bold", max_width=None if wide else max(8, width - OTHERS))
     table.add_column("verdict", no_wrap=True)
     table.add_column(f"effect on {view.metric}" if wide else f"effect on\n{view.metric}", min_width=16)
     costs: tuple[str, ...] = ("parameters", "FLOPs", "latency", "training") if wide else ("param.\nFLOPs", "ms\ntrain")
