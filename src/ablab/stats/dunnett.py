@@ -14,7 +14,7 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import integrate, optimize, special
+from scipy import optimize, special
 
 from ablab.stats.paired import ROUNDING, Array, Comparison, student
 
@@ -49,7 +49,7 @@ def dunnett_p(t: ArrayLike, arms: int, df: ArrayLike) -> Array:
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = np.where(size == 0, np.inf, _LARGEST / size)
     beyond = special.chdtr(np.asarray(df)[..., None], np.asarray(df)[..., None] * ratio**2)
-    return np.minimum(integrate.simpson(beyond * _density(arms), x=_LARGEST, axis=-1), 1.0)
+    return np.minimum(_integral(beyond * _density(arms), _LARGEST), 1.0)
 
 
 @lru_cache(maxsize=64)
@@ -76,7 +76,14 @@ def _density(arms: int) -> Array:
     reach = np.sqrt(2) * _LARGEST[:, None]
     inside = special.ndtr(_BASELINE + reach) - special.ndtr(_BASELINE - reach)
     edge = np.sqrt(2) * (_normal(_BASELINE + reach) + _normal(_BASELINE - reach))
-    return np.asarray(integrate.simpson(arms * inside ** (arms - 1) * edge * _normal(_BASELINE), x=_BASELINE, axis=-1))
+    return _integral(arms * inside ** (arms - 1) * edge * _normal(_BASELINE), _BASELINE)
+
+
+def _integral(values: Array, x: Array) -> Array:
+    """Over the last axis, by Simpson's rule."""
+    from scipy import integrate  # slow to import, and most studies never ask
+
+    return np.asarray(integrate.simpson(values, x=x, axis=-1))
 
 
 def _normal(z: Array) -> Array:
