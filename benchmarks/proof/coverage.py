@@ -16,6 +16,7 @@ SOURCES = ((200, 1), (40, 5), (12, 15))  # groups and images in each
 UNEVEN = (20, 15)  # here the groups hold 1 to 29 images
 EFFECT = 0.3  # in the linear model, and of the skill's logit in the scenes
 REPLICATES = 500
+SETS, TRAININGS = 10, 400
 
 
 def linear(studies: int) -> Proof:
@@ -53,10 +54,10 @@ def detections(studies: int) -> Proof:
         held = [_scene_study(rng, n, groups, each, truth) for _ in range(studies)]
         covered = sum(inside for inside in held)
         cells.append(covers(f"n = {n}, {groups} groups of {each}: population", covered, studies))
-    cells += [_fixed(n, studies) for n in SEEDS]
+    cells += _fixed()
     how = (
         f"AP50 by the product's own meter, {studies:,} studies a cell, {REPLICATES} replicates. The true effect is "
-        f"{truth:+.4f}. `fixed`: ten sets of 100 images, each with 400 trainings an arm as its truth."
+        f"{truth:+.4f}. `fixed`: {SETS} sets of 100 images, each with {TRAININGS} trainings an arm as its truth."
     )
     return Proof("Coverage, AP50 of synthetic detections", how, cells)
 
@@ -86,22 +87,20 @@ def _replicates(images: scenes.Images, skill: float, rng: np.random.Generator, w
     return scenes.METER.score(scenes.run(images, skill, rng), {}, weights, only=("AP50",))["AP50"]
 
 
-def _fixed(n: int, studies: int) -> Cell:
+def _fixed() -> list[Cell]:
     """The interval over seeds holds the mean over trainings on these very images."""
-    sets, trainings, covered, rounds = 10, 400, 0, 0
-    for number in range(sets):
-        rng = stream("proof", "fixed", n, number)
+    covered, rounds = dict.fromkeys(SEEDS, 0), dict.fromkeys(SEEDS, 0)
+    for number in range(SETS):
+        rng = stream("proof", "fixed", number)
         images = scenes.Images.draw(100, 1, rng)
-        scored = np.array([[_ap(images, skill, rng) for _ in range(trainings)] for skill in (0.0, EFFECT)])
-        truth = float((scored[1] - scored[0]).mean())
-        for start in range(0, trainings - n + 1, n):
-            d = scored[1, start : start + n] - scored[0, start : start + n]
-            low, high = population(d, np.zeros((2, n)), 1).seeds
-            covered += low <= truth <= high
-            rounds += 1
-            if rounds >= studies:
-                return covers(f"n = {n}, 100 images: fixed", covered, rounds)
-    return covers(f"n = {n}, 100 images: fixed", covered, rounds)
+        scored = np.array([[_ap(images, skill, rng) for _ in range(TRAININGS)] for skill in (0.0, EFFECT)])
+        d = scored[1] - scored[0]
+        for n in SEEDS:
+            for start in range(0, TRAININGS - n + 1, n):
+                low, high = population(d[start : start + n], np.zeros((2, n)), 1).seeds
+                covered[n] += low <= d.mean() <= high
+                rounds[n] += 1
+    return [covers(f"n = {n}, 100 images: fixed", covered[n], rounds[n]) for n in SEEDS]
 
 
 def _inside(found: Population, fixed: float, both: float) -> tuple[bool, bool]:
