@@ -41,7 +41,7 @@ def _linear_study(rng: np.random.Generator, n: int, groups: int, each: int, mixe
     own = 0.1 * rng.standard_normal(n)[:, None] + mixed * rng.standard_normal((n, len(labels)))
     d = EFFECT + shared + own  # (n, I)
     drawn = image_weights(labels, REPLICATES, rng) @ d.T / len(labels)  # (B, n)
-    found = population(d.mean(axis=1), drawn, groups)
+    found = population(d.mean(axis=1), drawn, np.unique(labels, return_counts=True)[1])
     return _inside(found, EFFECT + float(shared.mean()), EFFECT)
 
 

@@ -147,6 +147,9 @@ def test_the_screening_label_is_explained_where_it_stands(golden):
     view = replace(golden, label="screening", seeds=(0, 1, 2))
     assert any(note.startswith("screening: 3 seeds can show large effects only") for note in sentences.notes(view))
     assert not any(note.startswith("screening") for note in sentences.notes(golden))
+    few = [replace(arm, verdict=arm.verdict and replace(arm.verdict, n=4)) for arm in golden.arms]
+    lost = replace(golden, label="screening", arms=tuple(few))  # five seeds, of which each arm has lost one
+    assert any(note.startswith("screening: 4 seeds can show") for note in sentences.notes(lost))
 
 
 def test_spread():

@@ -64,6 +64,16 @@ def test_the_spread_of_a_mean_is_its_standard_error():
     assert found.images == pytest.approx(tuple(wanted), rel=0.02)
 
 
+def test_groups_of_unlike_size_are_worth_fewer():
+    """Kish's effective number: ten groups of 1 and ten of 3 images are worth (10 + 30)^2 / (10 + 90) = 16."""
+    d, drawn = [0.1, 0.4, 0.2], generator(7).normal(size=(50, 3))
+    uneven = population(d, drawn, [1] * 10 + [3] * 10)
+    assert uneven.groups == 20
+    assert uneven.images == pytest.approx(population(d, drawn, 16).images)
+    assert uneven.both == pytest.approx(population(d, drawn, 16).both)
+    assert population(d, drawn, [4] * 20) == population(d, drawn, 20)
+
+
 def test_few_groups_are_refused_with_the_reason():
     found = population([0.1, 0.2], np.zeros((5, 2)), 9)
     assert "9 groups" in found.refused

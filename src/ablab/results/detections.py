@@ -34,11 +34,12 @@ SAID = (
 
 @dataclass(frozen=True)
 class Scored:
-    """Every run's figures, and its replicates of the deciding metric {(arm, seed): (B,)}; `groups` were drawn whole."""
+    """Every run's figures, and its replicates of the deciding metric {(arm, seed): (B,)}; `groups`
+    (G,) holds how many images there are in each group that was drawn whole."""
 
     reading: Reading
     drawn: Mapping[tuple[str, int], np.ndarray] = field(default_factory=dict)
-    groups: int = 0
+    groups: np.ndarray = field(default_factory=lambda: np.ones(0))
 
 
 def read_arms(
@@ -70,7 +71,7 @@ def read_arms(
         found.append(Result(arm, seed, scores, curves=meter.curves(items, {})))
         if count:
             drawn[arm, seed] = replicates(meter, items, {}, metric, labels, ("images", truth.name), count)
-    return Scored(Reading(found, metric, truth.name, truth.stem), drawn, len(np.unique(labels)))
+    return Scored(Reading(found, metric, truth.name, truth.stem), drawn, np.unique(labels, return_counts=True)[1])
 
 
 def _groups(instances: Instances, group: str | None) -> np.ndarray:

@@ -8,6 +8,9 @@ Every seed is scored on the same images, so luck with seeds and luck with images
     V_x = max(0, (V_w - V_i) * n / (n - 1)) / n            the interaction, which both hold
     H^2 = t(n - 1)^2 * V_s + t(G - 1)^2 * max(0, V_i - V_x)
 
+G counts groups of one size. Groups of m_1, m_2, ... images are worth G = (sum m)^2 / sum m^2 of them (Kish 1965,
+"Survey Sampling", section 11.7): with their plain count the intervals would be too short.
+
 The components are those of a two-way random-effects layout with one observation a cell (Searle, Casella & McCulloch
 1992, "Variance Components", section 4.3; Owen 2007, "The pigeonhole bootstrap", for resampling one side of it). Seeds
 are few and get Student's t, images are resampled: the Bayesian bootstrap (Rubin 1981), whose weights are exponential,
@@ -82,11 +85,12 @@ def image_weights(groups: ArrayLike, replicates: int, rng: np.random.Generator) 
     return weights / weights.mean(axis=1, keepdims=True)
 
 
-def population(differences: ArrayLike, replicates: ArrayLike, groups: int, alpha: float = 0.05) -> Population:
+def population(differences: ArrayLike, replicates: ArrayLike, groups: ArrayLike, alpha: float = 0.05) -> Population:
     """The intervals of one arm from its effects per seed (n,) and the same under each replicate's weights (B, n).
 
-    One weight vector of `image_weights` serves all arms and seeds of a replicate (row). Dirichlet weights understate
-    the variance of a mean over G groups by exactly (G - 1) / (G + 1), which is undone here.
+    One weight vector of `image_weights` serves all arms and seeds of a replicate (row). `groups` is how many there are,
+    or (G,) how many images each of them holds. Dirichlet weights understate the variance of a mean over G groups of one
+    size by exactly (G - 1) / (G + 1), which is undone here.
     Raises ConfigError for shapes that do not match and for a number that is not finite.
     """
     d, drawn = np.asarray(differences, dtype=np.float64), np.asarray(replicates, dtype=np.float64)
@@ -99,20 +103,27 @@ def population(differences: ArrayLike, replicates: ArrayLike, groups: int, alpha
     comparison = compare(d)
     low, high = interval(comparison, alpha)
     over_seeds = float(low), float(high)
-    if groups < FEWEST_GROUPS:
-        return Population(over_seeds, UNBOUNDED, UNBOUNDED, groups, _too_few(groups))
-    effect, t_images = float(comparison.effect), float(critical_t(groups, alpha))
-    v_images, v_shared = _image_variances(drawn, groups)
+    count, worth = _counted(groups)
+    if count < FEWEST_GROUPS:
+        return Population(over_seeds, UNBOUNDED, UNBOUNDED, count, _too_few(count))
+    effect, t_images = float(comparison.effect), float(critical_t(worth, alpha))
+    v_images, v_shared = _image_variances(drawn, worth)
     over_images = t_images * math.sqrt(v_images)
     half = math.hypot((over_seeds[1] - over_seeds[0]) / 2, t_images * math.sqrt(max(0.0, v_images - v_shared)))
-    return Population(over_seeds, (effect - over_images, effect + over_images), (effect - half, effect + half), groups)
+    return Population(over_seeds, (effect - over_images, effect + over_images), (effect - half, effect + half), count)
 
 
-def _too_few(groups: int) -> str:
-    return f"{groups} groups of images: fewer than {FEWEST_GROUPS} say too little about new ones"
+def _counted(groups: ArrayLike) -> tuple[int, float]:
+    """How many groups there are, and how many of one size they are worth."""
+    sizes = np.asarray(groups, dtype=np.float64)
+    return (int(sizes), float(sizes)) if sizes.ndim == 0 else (sizes.size, float(sizes.sum() ** 2 / (sizes**2).sum()))
 
 
-def _image_variances(drawn: Array, groups: int) -> tuple[float, float]:
+def _too_few(count: int) -> str:
+    return f"{count} groups of images: fewer than {FEWEST_GROUPS} say too little about new ones"
+
+
+def _image_variances(drawn: Array, groups: float) -> tuple[float, float]:
     """V_i and V_x of replicates (B, n); with one seed the interaction cannot be told apart and counts as none."""
     n = drawn.shape[1]
     widen = (groups + 1) / (groups - 1)

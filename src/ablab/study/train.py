@@ -133,6 +133,7 @@ def _train(arm: Arm, key: RunKey, place: Path, judge: Judge, events: Events, tea
     checkpoint.save_weights(place / "weights.safetensors", fitted.model)
     cost |= {
         "train_seconds": fitted.seconds,
+        "waiting_seconds": fitted.waiting,
         "images_per_second": fitted.images_per_second,
         "run_seconds": time.perf_counter() - start + fitted.earlier_seconds,
         **_peaks(fitted),
