@@ -81,7 +81,7 @@ class RunRecord:
     """The outcome of one run.
 
     `scores` is {split: {metric: value}}; `settings` what was chosen on validation; `cost` holds `parameters`, `flops`,
-    `train_seconds`, `peak_memory_mb`; `error` is the last line of what failed.
+    `train_seconds`, of them `waiting_seconds` for data, `peak_memory_mb`; `error` is the last line of what failed.
     """
 
     key: RunKey

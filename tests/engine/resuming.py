@@ -15,7 +15,7 @@ from ablab.engine.events import Silent
 from ablab.engine.fit import fit
 from ablab.engine.snapshot import Snapshots
 
-TIMES = ("seconds", "images_per_second")  # of a row: all that two trainings may differ in
+TIMES = ("seconds", "images_per_second", "waiting")  # of a row: all that two trainings may differ in
 
 
 class Told(Silent):

@@ -40,9 +40,9 @@ from ablab.streams import Key
 class Fitted:
     """A finished training. `model` holds the checkpoint rule's weights, in eval mode.
 
-    `seconds` is training alone, without validation; `earlier_seconds` all that earlier processes spent on it. `epoch`
-    is the one the weights come from, counted from 1. `notes` says why it ended early, where it did, and what was
-    otherwise than a reader might think.
+    `seconds` is training alone, without validation, and `waiting` those of them in which the next batch was not there
+    yet; `earlier_seconds` is all that earlier processes spent on it. `epoch` is the one the weights come from, counted
+    from 1. `notes` says why it ended early, where it did, and what was otherwise than a reader might think.
     """
 
     model: nn.Module = field(repr=False)
@@ -50,6 +50,7 @@ class Fitted:
     epoch: int
     steps: int
     seconds: float
+    waiting: float
     images_per_second: float
     batch_hash: str
     environment: dict[str, str]
@@ -140,6 +141,7 @@ class _Loop:
             epoch=training.best.epoch if training.best else training.epochs,
             steps=training.done,
             seconds=seconds,
+            waiting=sum(row["waiting"] for row in training.curves),
             images_per_second=images / seconds,
             batch_hash=joined(hashes),
             environment=training.precision.describe() | training.forward.describe(),

@@ -83,6 +83,7 @@ class Training:
         self.stopping = Stopping(train.early_stopping, metric, direction) if train.early_stopping else None
         self.curves: list[Row] = []
         self.done, self.rate, self.spent = 0, 0.0, 0.0  # steps; the last one's learning rate; seconds in this epoch
+        self.waited = 0.0  # of them, seconds in which the next batch was not there yet
         self._clock = time.perf_counter()
 
     @property
@@ -103,7 +104,8 @@ class Training:
     def epoch(self, stream: Iterator[Batch]) -> Iterator[Row]:
         """What is left of an epoch: yields after each step what is worth seeing; then its row stands in `curves`.
 
-        The row's `lr` is the last step's, `images_per_second` is of the whole loop.
+        The row's `lr` is the last step's, `images_per_second` is of the whole loop; `waiting` are those of its
+        `seconds` in which the next batch was not there yet. A card may still have been computing then.
         """
         number = self.epochs + 1
         if self.freezing.enter(number):
@@ -117,17 +119,22 @@ class Training:
             yield {"epoch": number, "loss": self.ledger.latest.get("loss", float("nan")), "images/s": speed}
         means, images = self.ledger.close(), sum(self.sampler.sizes)
         seconds, self.spent = time.perf_counter() - self._clock, 0.0
-        times = {"seconds": seconds, "images_per_second": images / seconds}
+        times = {"seconds": seconds, "images_per_second": images / seconds, "waiting": self.waited}
+        self.waited = 0.0
         self.curves.append({"epoch": number, "lr": self.rate, **means, **times})
         if self.swa:
             self.swa.update(number)
 
     def step(self, stream: Iterator[Batch], sizes: Sequence[int]) -> None:
-        """One optimizer step on the mean gradient over the samples of the next `len(sizes)` batches."""
+        """One optimizer step at the rate that the schedule has for it."""
         share = swa.factor(self.done, len(self.groups), self.recipe.train)
         if share is None:
             share = factor(self.done, self.steps, self.recipe.schedule)
-        self.rate = self.recipe.optimizer.lr * share
+        self.move(stream, sizes, self.recipe.optimizer.lr * share)
+
+    def move(self, stream: Iterator[Batch], sizes: Sequence[int], rate: float) -> None:
+        """One optimizer step at `rate`, on the mean gradient over the samples of the next `len(sizes)` batches."""
+        self.rate = rate
         optim.set_rate(self.optimizer, self.rate)
         batches = self.batches(stream, sizes)
         if self.searches:
@@ -145,7 +152,9 @@ class Training:
         """The next `len(sizes)` batches, which are a step's, on the device."""
         first = self.place()[1]
         for at, size in enumerate(sizes):
+            asked = time.perf_counter()
             batch = next(stream)
+            self.waited += time.perf_counter() - asked
             self.hash.update(batch)
             weight = size / sum(sizes) * self.team.weight(size)
             yield Portion(self.precision.to_device(batch), first + at, weight, at == len(sizes) - 1)
@@ -237,7 +246,7 @@ class Training:
     def about(self) -> dict[str, Any]:
         """Under what a snapshot can be gone on from to the same bits, besides the recipe."""
         conditions = {
-            "format": 3,
+            "format": 4,
             "devices": self.team.size,
             "key": self.key,
             "metric": self.metric,
@@ -251,7 +260,7 @@ class Training:
         remembered, rest = optim.state(self.optimizer, self.model)
         tensors |= _prefixed("optimizer", remembered)
         plain: dict[str, Any] = {"done": self.done, "spent": self.spent, "rate": self.rate, "curves": self.curves}
-        plain["optimizer"] = rest
+        plain |= {"waited": self.waited, "optimizer": rest}
         plain |= {"ledger": self.ledger.state(), "hashes": self.team.gather(self.hash.state)}
         plain["scaler"] = self.scaler.state_dict()
         if self.ema:
@@ -292,6 +301,7 @@ class Training:
             self.scaler.load_state_dict(plain["scaler"])
         self.curves = list(plain["curves"])
         self.done, self.spent, self.rate = plain["done"], plain["spent"], plain["rate"]
+        self.waited = plain["waited"]
         self.sampler.start = self.place()[1]
 
 
