@@ -13,8 +13,6 @@ Means are over the classes that have an object with weight, as AP50 is; tidecv c
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from ablab.contracts import Items
@@ -22,18 +20,7 @@ from ablab.tasks.detection.diagnosis.errors import CLASSIFICATION, FIRST, KINDS,
 from ablab.tasks.detection.metrics.average import Groups, average_precision_recall, counted
 
 SPECIAL = ("false positives", "false negatives")
-
-
-@dataclass(frozen=True)
-class Rows:
-    """What AP50 is swept over: detections (D,) by class and falling score, and truths (G,)."""
-
-    label: np.ndarray
-    score: np.ndarray
-    image: np.ndarray
-    right: np.ndarray
-    truth_label: np.ndarray
-    truth_image: np.ndarray
+NONE = np.zeros(0, np.int64)
 
 
 class Oracle:
@@ -44,7 +31,8 @@ class Oracle:
         self.weights = np.ones((1, len(items["images"]))) if weights is None else np.ascontiguousarray(weights, float)
         self.kept = items["detection_ignored"] & FIRST == 0
         self.wanted = counted(items)
-        self._as_it_is = self._sweep(self._rows(self.kept, self.wanted), np.ones(self.count, bool))
+        self._objects = items["truth_label"][self.wanted], items["truth_image"][self.wanted]
+        self._as_it_is = self._sweep(self.kept, self.wanted, NONE, np.ones(self.count, bool))
 
     @property
     def ap50(self) -> np.ndarray:
@@ -73,57 +61,46 @@ class Oracle:
         made = {name: self.cost(self.errors.kind == kind) for kind, name in enumerate(KINDS)}
         return made | {name: self.special(name) for name in SPECIAL}
 
-    def _gain(self, kept: np.ndarray, wanted: np.ndarray, repaired: np.ndarray | None = None) -> np.ndarray:
+    def _gain(self, kept: np.ndarray, wanted: np.ndarray, repaired: np.ndarray = NONE) -> np.ndarray:
+        """AP50 over the detections `kept` (D,), the errors `repaired` and the objects `wanted` (G,), less AP50."""
         items, touched = self.items, np.zeros(self.count, bool)
         touched[items["detection_label"][kept != self.kept]] = True
         touched[items["truth_label"][wanted != self.wanted]] = True
-        if repaired is not None:
-            touched[items["truth_label"][self.errors.truth[repaired]]] = True
+        touched[items["truth_label"][self.errors.truth[repaired]]] = True
         if not touched.any():
             return np.zeros(len(self.weights))
-        ap = self._sweep(self._rows(kept, wanted, repaired), touched)
+        ap = self._sweep(kept, wanted, repaired, touched)
         return self._mean(np.where(touched, ap, self._as_it_is)) - self.ap50
 
-    def _rows(self, kept: np.ndarray, wanted: np.ndarray, repaired: np.ndarray | None = None) -> Rows:
-        items, errors = self.items, self.errors
-        added = np.zeros(0, np.int64) if repaired is None else repaired
-        rows = np.concatenate([np.flatnonzero(kept), errors.detection[added]])
-        label = np.concatenate([items["detection_label"][kept], items["truth_label"][errors.truth[added]]])
-        right = (items["detection_matched"][rows] & FIRST == 1) | (np.arange(len(rows)) >= kept.sum())
-        score = items["detection_score"][rows]
-        order = np.lexsort((items["detection_image"][rows], -score, label))
-        rows = rows[order]
-        return Rows(
-            label[order],
-            score[order],
-            items["detection_image"][rows],
-            right[order],
-            items["truth_label"][wanted],
-            items["truth_image"][wanted],
-        )
-
-    def _sweep(self, rows: Rows, touched: np.ndarray) -> np.ndarray:
+    def _sweep(self, kept: np.ndarray, wanted: np.ndarray, repaired: np.ndarray, touched: np.ndarray) -> np.ndarray:
         """AP50 of the classes `touched` (K,). A class whose objects were all taken away has 0 while detections of it
-        are left, and is NaN otherwise.  -> (B, K)"""
-        mine, objects = touched[rows.label], touched[rows.truth_label]
-        label, image = rows.label[mine], rows.image[mine]
+        are left, and is NaN otherwise, as in tidecv.  -> (B, K)"""
+        items, errors = self.items, self.errors
+        rows = np.concatenate([np.flatnonzero(kept), errors.detection[repaired]])
+        label = np.concatenate([items["detection_label"][kept], items["truth_label"][errors.truth[repaired]]])
+        right = (items["detection_matched"][rows] & FIRST == 1) | (np.arange(len(rows)) >= kept.sum())
+        order = np.lexsort((items["detection_image"][rows], -items["detection_score"][rows], label))
+        order = order[touched[label[order]]]
+        label, image = label[order], items["detection_image"][rows[order]]
+        wanted = wanted & touched[items["truth_label"]]
         groups = Groups(
             np.searchsorted(label, np.arange(self.count + 1)).astype(np.int64),
             image,
             np.zeros(len(image), np.int32),
-            rows.right[mine].astype(np.int16),
+            right[order].astype(np.int16),
             np.zeros(len(image), np.int16),
-            rows.truth_label[objects],
-            rows.truth_image[objects],
+            items["truth_label"][wanted],
+            items["truth_image"][wanted],
         )
         ap = average_precision_recall(groups, self.count, self.weights, (0,), (1,))[0][:, 0, :, 0]
-        left = np.stack([np.bincount(label, row[image], self.count) for row in self.weights])
-        return np.where(np.isnan(ap) & (left > 0), 0.0, ap)
+        return np.where(np.isnan(ap) & (self._tally(label, image) > 0), 0.0, ap)
+
+    def _tally(self, label: np.ndarray, image: np.ndarray) -> np.ndarray:
+        """The weight of each class in rows of a label and an image each.  (B, K)"""
+        return np.stack([np.bincount(label, row[image], self.count) for row in self.weights])
 
     def _mean(self, ap: np.ndarray) -> np.ndarray:
         """The mean over classes that have an object with weight, as the evidence stands.  (B, K) -> (B,)"""
-        label, image = self.items["truth_label"][self.wanted], self.items["truth_image"][self.wanted]
-        present = np.stack([np.bincount(label, row[image], self.count) for row in self.weights]) > 0
-        present &= ~np.isnan(ap)
+        present = ~np.isnan(ap) & (self._tally(*self._objects) > 0)
         total = present.sum(axis=1)
         return np.divide(np.where(present, ap, 0).sum(axis=1), total, out=np.full(len(ap), np.nan), where=total > 0)
