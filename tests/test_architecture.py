@@ -44,6 +44,7 @@ HEAVY_ALLOWED = {
     "results": set(),
     "testing": {"torch"},
     "catalogue": {"torch"},
+    "diagnose": {"torch"},
 }
 WITHOUT_TORCH = (
     "tasks/detection/formats",
