@@ -13,7 +13,7 @@ import numpy as np
 
 from ablab.errors import ConfigError
 from ablab.tasks.detection.augment.letterbox import STRIDE
-from ablab.tasks.detection.diagnosis.labels import Labels
+from ablab.tasks.detection.diagnosis.labels import Labels, scales
 
 FEW_PIXELS = 4.0  # pixels: a square of 16 of them; less is hardly told from noise
 LIMITS = (FEW_PIXELS, 8.0, 16.0, 32.0)  # pixels; 32 is where COCO's small objects end (cocodataset.org)
@@ -90,8 +90,7 @@ def lift(labels: Labels, image_size: tuple[int, int], pixels: float, share: floa
         )
     factor = pixels / ordered[allowed]
     height, width = (STRIDE * math.ceil(factor * side / STRIDE - 1e-9) for side in image_size)
-    scales = labels.scales * min(height / image_size[0], width / image_size[1])
-    return Lift(pixels, share, (height, width), float(factor), _share(scales > 1 + 1e-9))
+    return Lift(pixels, share, (height, width), float(factor), _share(scales(labels.shapes, (height, width)) > 1))
 
 
 def _share(hits: np.ndarray) -> float:
