@@ -97,7 +97,9 @@ class Oracle:
 
     def _tally(self, label: np.ndarray, image: np.ndarray) -> np.ndarray:
         """The weight of each class in rows of a label and an image each.  (B, K)"""
-        return np.stack([np.bincount(label, row[image], self.count) for row in self.weights])
+        images = self.weights.shape[1]
+        counts = np.bincount(image.astype(np.int64) * self.count + label, minlength=images * self.count)
+        return self.weights @ counts.reshape(images, self.count)
 
     def _mean(self, ap: np.ndarray) -> np.ndarray:
         """The mean over classes that have an object with weight, as the evidence stands.  (B, K) -> (B,)"""

@@ -1,0 +1,145 @@
+"""The reading of errors: how many of each kind, where, and how much AP50 each costs, with intervals over images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from ablab.contracts import Items
+from ablab.errors import DataError
+from ablab.tasks.detection.diagnosis.errors import KINDS, MISSED, Errors, find_errors
+from ablab.tasks.detection.diagnosis.fixes import SPECIAL, Oracle
+from ablab.tasks.detection.diagnosis.slices import divisions
+from ablab.tasks.detection.metrics.average import counted
+
+Range = tuple[float, float]
+Interval = Callable[[float, np.ndarray], Range]
+"""From a figure and the same under each replicate's weights (B,) to its interval: `stats.population` makes one."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """One kind of error, over everything (`by` and `part` are "") or in one slice of a division.
+
+    `objects` is how many objects that count stand there; `count` the errors at the threshold, `at_any_score` those
+    among all detections, which the cost is of. `ap50` is what AP50 gains by the oracle, a fraction: at most this much
+    is to be won. Intervals are over new images; None where no weights were given.
+    """
+
+    kind: str
+    by: str
+    part: str
+    objects: int
+    count: int
+    at_any_score: int
+    ap50: float
+    count_interval: Range | None = None
+    ap50_interval: Range | None = None
+
+
+@dataclass(frozen=True)
+class ErrorReading:
+    """AP50 (a fraction), the score at which errors are counted, how many images, images without objects and objects,
+    and every cost: kinds in the order of `KINDS`, the special ones, then the slices."""
+
+    ap50: float
+    threshold: float
+    images: int
+    images_without_objects: int
+    objects: int
+    costs: tuple[Cost, ...]
+
+    def of(self, kind: str, by: str = "", part: str = "") -> Cost:
+        """The cost of a kind, in a slice where one is named. Raises KeyError where there is none."""
+        for cost in self.costs:
+            if (cost.kind, cost.by, cost.part) == (kind, by, part):
+                return cost
+        raise KeyError((kind, by, part))
+
+
+def read_errors(
+    items: Items,
+    threshold: float,
+    sizes: np.ndarray | None = None,
+    weights: np.ndarray | None = None,
+    interval: Interval | None = None,
+) -> ErrorReading:
+    """Count errors at `threshold` and cost them over all scores (TIDE), over everything and by slice.
+
+    `sizes` (I, 2) are the images' width and height, without which there is no division by position. `weights` (B, I)
+    are draws of image weights (`stats.image_weights`) and `interval` makes their replicates an interval. The evidence
+    is matched already: nothing is matched again under weights. Raises DataError for one of the two without the other,
+    and for weights or sizes that do not fit the images.
+    """
+    images = len(items["images"])
+    if (weights is None) != (interval is None):
+        raise DataError("intervals want both: draws of image weights, and what makes an interval of their replicates")
+    if weights is not None and (weights.ndim != 2 or weights.shape[1] != images):
+        raise DataError(f"expected weights of shape (B, {images} images), got {weights.shape}")
+    if sizes is not None and sizes.shape != (images, 2):
+        raise DataError(f"expected sizes of shape ({images} images, 2), got {sizes.shape}")
+    return _Reader(items, threshold, weights, interval).read(sizes)
+
+
+class _Reader:
+    """`shown` are the errors at the threshold, `every` those at any score; the first row of weights is ones."""
+
+    def __init__(self, items: Items, threshold: float, weights: np.ndarray | None, interval: Interval | None) -> None:
+        ones = np.ones((1, len(items["images"])))
+        self.items, self.threshold, self.interval = items, threshold, interval
+        self.weights = ones if weights is None else np.concatenate([ones, weights])
+        self.shown, self.every = find_errors(items, threshold), find_errors(items)
+        self.oracle = Oracle(items, self.every, self.weights)
+        self.wanted = counted(items)
+
+    def read(self, sizes: np.ndarray | None) -> ErrorReading:
+        images, objects = len(self.items["images"]), int(self.wanted.sum())
+        with_objects = len(np.unique(self.items["truth_image"][self.wanted]))
+        costs = [self._cost(kind, "", "", objects, _is(self.shown, kind), _is(self.every, kind)) for kind in KINDS]
+        for name in SPECIAL:
+            here, anywhere = _special(self.shown, name), _special(self.every, name)
+            costs.append(self._made(name, "", "", objects, here, anywhere, self.oracle.special(name)))
+        costs += self._slices(sizes)
+        return ErrorReading(
+            float(self.oracle.ap50[0]), self.threshold, images, images - with_objects, objects, tuple(costs)
+        )
+
+    def _slices(self, sizes: np.ndarray | None) -> Iterator[Cost]:
+        shown, every = divisions(self.items, self.shown, sizes), divisions(self.items, self.every, sizes)
+        for by, division in every.items():
+            for row, part in enumerate(division.names):
+                objects = int((self.wanted & (division.of_truth == row)).sum())
+                here, anywhere = shown[by].of_error == row, division.of_error == row
+                for kind in KINDS:
+                    yield self._cost(
+                        kind, by, part, objects, here & _is(self.shown, kind), anywhere & _is(self.every, kind)
+                    )
+
+    def _cost(self, kind: str, by: str, part: str, objects: int, here: np.ndarray, anywhere: np.ndarray) -> Cost:
+        return self._made(kind, by, part, objects, here, anywhere, self.oracle.cost(anywhere))
+
+    def _made(
+        self, kind: str, by: str, part: str, objects: int, here: np.ndarray, anywhere: np.ndarray, ap50: np.ndarray
+    ) -> Cost:
+        """A cost from the errors `here` at the threshold, `anywhere` on the scale of scores, and its gain (1 + B,)."""
+        counts = self.weights @ np.bincount(self.shown.image[here], minlength=self.weights.shape[1])
+        at_any_score = int(anywhere.sum())
+        count_interval, ap50_interval = self._interval(counts), self._interval(ap50)
+        return Cost(
+            kind, by, part, objects, int(here.sum()), at_any_score, float(ap50[0]), count_interval, ap50_interval
+        )
+
+    def _interval(self, drawn: np.ndarray) -> Range | None:
+        """(1 + B,): the figure and its replicates."""
+        return None if self.interval is None or len(drawn) == 1 else self.interval(float(drawn[0]), drawn[1:])
+
+
+def _is(errors: Errors, kind: str) -> np.ndarray:
+    return errors.kind == KINDS.index(kind)
+
+
+def _special(errors: Errors, name: str) -> np.ndarray:
+    """Every wrong detection is a false positive; every object that was not found, repaired or not, a false negative."""
+    return errors.kind != MISSED if name == SPECIAL[0] else errors.repaired | (errors.kind == MISSED)
