@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
+import designed
 from ablab import reports
 
 
@@ -55,3 +56,19 @@ def test_a_long_name_is_folded_and_no_column_is_lost(golden, name):
     assert max(len(line.rstrip()) for line in text.splitlines()) <= 80
     for whole in ("param.", "train", "1.80 M", "1.12 G", "16.9"):
         assert whole in text
+
+
+def test_a_factorial_answers_with_its_main_effects_and_lists_its_arms_apart(tmp_path):
+    view = reports.read(designed.write(tmp_path, "factorial", 2))
+    arms = printed(view, 80)
+    assert arms.index("main effect") < arms.index("baseline")
+    for arm in view.arms:
+        assert arm.name in arms
+    assert "descriptive" not in arms  # the cells' own verdicts stand in the report
+    for question in view.questions:
+        assert question.verdict.verdict in arms
+
+
+def test_a_rung_says_what_it_is_compared_with(tmp_path):
+    text = printed(reports.read(designed.write(tmp_path, "stack", 3)), 80)
+    assert text.count("against +") == 2  # the first stands against the baseline

@@ -94,6 +94,14 @@ def score_table(scores: Mapping[str, Mapping[str, float]]) -> Table:
     return table
 
 
+def rate_table(named: Mapping[str, float | None], broke: float | None) -> Table:
+    """Named learning rates of a range test, and where the loss broke away."""
+    table = _table("learning rate", "value")
+    for name, rate in {**named, "broke away at": broke}.items():
+        table.add_row(name, "-" if rate is None else f"{rate:.2g}")
+    return table
+
+
 def figures_table(figures: Mapping[str, float]) -> Table:
     """COCO's figures, one row each."""
     table = _table("figure", "value")

@@ -215,7 +215,8 @@ def notes(view: View) -> list[str]:
 def screening(view: View) -> str:
     """Why a study carries its label: too few seeds have a score on both sides."""
     pairs = max((arm.verdict.n for arm in view.questions if arm.verdict and arm.verdict.n), default=len(view.seeds))
-    return f"{view.label}: {seeds(min(pairs, len(view.seeds)))} can show large effects only; confirm with five fresh seeds or more"
+    count = seeds(min(pairs, len(view.seeds)))
+    return f"{view.label}: {count} can show large effects only; confirm with five fresh seeds or more"
 
 
 def seeds(count: int) -> str:

@@ -1,0 +1,67 @@
+"""A learning rate range test, drawn for a page and as a picture that stands alone."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from ablab.reports.canvas import FONT, PALETTE, SMALL, THEME, Drawing, blank, styled, svg
+
+SIZE = (560, 300)  # px
+
+
+def rate_range(
+    rates: Sequence[float], losses: Sequence[float], smoothed: Sequence[float], marks: Mapping[str, float]
+) -> Drawing:
+    """The losses (K,) of a range test against its rates (K,), for a page; `marks` are named rates."""
+    with styled():
+        text = svg(_figure(rates, losses, smoothed, marks), "rate-range")
+    said = ", ".join(f"{name} {rate:.2g}" for name, rate in marks.items())
+    return Drawing(text, f"loss against learning rate; {said}", "learning rate range test")
+
+
+def rate_picture(
+    rates: Sequence[float], losses: Sequence[float], smoothed: Sequence[float], marks: Mapping[str, float]
+) -> bytes:
+    """The same as PNG bytes, on paper of its own."""
+    buffer = io.BytesIO()
+    with styled():
+        figure = _figure(rates, losses, smoothed, marks)
+        figure.savefig(buffer, format="png", dpi=144, facecolor=THEME["paper"], metadata={"Software": None})
+    return buffer.getvalue()
+
+
+def _figure(
+    rates: Sequence[float], losses: Sequence[float], smoothed: Sequence[float], marks: Mapping[str, float]
+) -> Any:
+    """Single losses as dots, the smoothed loss as a line, a vertical line a mark; cut where the loss ran away."""
+    figure, axes = blank(*SIZE, (52, 16, 26, 42))
+    axes.plot(rates, losses, ".", color=THEME["muted"], ms=3, alpha=0.6, zorder=2)
+    axes.plot(rates, smoothed, color=THEME["ink"], lw=2.2, zorder=4)
+    axes.set_xscale("log")
+    axes.set_ylim(*_limits(np.asarray(smoothed, np.float64)))
+    axes.set_xlabel("learning rate")
+    axes.set_ylabel("loss")
+    for number, (name, rate) in enumerate(sorted(marks.items(), key=lambda mark: mark[1])):
+        hue = PALETTE[number % len(PALETTE)]
+        axes.axvline(rate, color=hue, lw=1.6, ls=(0, (4, 2)), zorder=3)
+        axes.annotate(
+            f"{name} {rate:.2g}",
+            (rate, 1 - 0.07 * number),
+            (3, 0),
+            xycoords=axes.get_xaxis_transform(),
+            textcoords="offset points",
+            color=hue,
+            fontsize=SMALL if len(marks) > 2 else FONT,
+        )
+    return figure
+
+
+def _limits(smoothed: np.ndarray) -> tuple[float, float]:
+    """From a little below the least value to a little above where it began: how far it broke away is of no interest."""
+    low, top = float(smoothed.min()), float(smoothed[: max(1, int(smoothed.argmin()) + 1)].max())
+    room = (top - low or abs(low) or 1.0) * 0.25
+    return low - room, top + 2 * room
