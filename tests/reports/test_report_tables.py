@@ -2,10 +2,10 @@ import io
 import json
 from dataclasses import replace
 
+import designed
 import pytest
 from rich.console import Console
 
-import designed
 from ablab import reports
 
 
