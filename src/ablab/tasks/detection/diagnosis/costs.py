@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,12 +11,9 @@ from ablab.contracts import Items
 from ablab.errors import DataError
 from ablab.tasks.detection.diagnosis.errors import KINDS, MISSED, Errors, find_errors
 from ablab.tasks.detection.diagnosis.fixes import SPECIAL, Oracle
+from ablab.tasks.detection.diagnosis.resampling import Range, Resampling, drawn, range_of
 from ablab.tasks.detection.diagnosis.slices import divisions
 from ablab.tasks.detection.metrics.average import counted
-
-Range = tuple[float, float]
-Interval = Callable[[float, np.ndarray], Range]
-"""From a figure and the same under each replicate's weights (B,) to its interval: `stats.population` makes one."""
 
 
 @dataclass(frozen=True)
@@ -60,36 +57,26 @@ class ErrorReading:
 
 
 def read_errors(
-    items: Items,
-    threshold: float,
-    sizes: np.ndarray | None = None,
-    weights: np.ndarray | None = None,
-    interval: Interval | None = None,
+    items: Items, threshold: float, sizes: np.ndarray | None = None, over: Resampling | None = None
 ) -> ErrorReading:
     """Count errors at `threshold` and cost them over all scores (TIDE), over everything and by slice.
 
-    `sizes` (I, 2) are the images' width and height, without which there is no division by position. `weights` (B, I)
-    are draws of image weights (`stats.image_weights`) and `interval` makes their replicates an interval. The evidence
-    is matched already: nothing is matched again under weights. Raises DataError for one of the two without the other,
-    and for weights or sizes that do not fit the images.
+    `sizes` (I, 2) are the images' width and height (`image_sizes`), without which there is no division by position;
+    `over` gives intervals. The evidence is matched already: nothing is matched again under weights. Raises DataError
+    for weights or sizes that do not fit the images.
     """
     images = len(items["images"])
-    if (weights is None) != (interval is None):
-        raise DataError("intervals want both: draws of image weights, and what makes an interval of their replicates")
-    if weights is not None and (weights.ndim != 2 or weights.shape[1] != images):
-        raise DataError(f"expected weights of shape (B, {images} images), got {weights.shape}")
     if sizes is not None and sizes.shape != (images, 2):
         raise DataError(f"expected sizes of shape ({images} images, 2), got {sizes.shape}")
-    return _Reader(items, threshold, weights, interval).read(sizes)
+    return _Reader(items, threshold, over).read(sizes)
 
 
 class _Reader:
     """`shown` are the errors at the threshold, `every` those at any score; the first row of weights is ones."""
 
-    def __init__(self, items: Items, threshold: float, weights: np.ndarray | None, interval: Interval | None) -> None:
-        ones = np.ones((1, len(items["images"])))
-        self.items, self.threshold, self.interval = items, threshold, interval
-        self.weights = ones if weights is None else np.concatenate([ones, weights])
+    def __init__(self, items: Items, threshold: float, over: Resampling | None) -> None:
+        self.items, self.threshold, self.over = items, threshold, over
+        self.weights = drawn(items, over)
         self.shown, self.every = find_errors(items, threshold), find_errors(items)
         self.oracle = Oracle(items, self.every, self.weights)
         self.wanted = counted(items)
@@ -125,15 +112,9 @@ class _Reader:
     ) -> Cost:
         """A cost from the errors `here` at the threshold, `anywhere` on the scale of scores, and its gain (1 + B,)."""
         counts = self.weights @ np.bincount(self.shown.image[here], minlength=self.weights.shape[1])
-        at_any_score = int(anywhere.sum())
-        count_interval, ap50_interval = self._interval(counts), self._interval(ap50)
-        return Cost(
-            kind, by, part, objects, int(here.sum()), at_any_score, float(ap50[0]), count_interval, ap50_interval
-        )
-
-    def _interval(self, drawn: np.ndarray) -> Range | None:
-        """(1 + B,): the figure and its replicates."""
-        return None if self.interval is None or len(drawn) == 1 else self.interval(float(drawn[0]), drawn[1:])
+        count, at_any_score = int(here.sum()), int(anywhere.sum())
+        ranges = range_of(counts, self.over), range_of(ap50, self.over)
+        return Cost(kind, by, part, objects, count, at_any_score, float(ap50[0]), *ranges)
 
 
 def _is(errors: Errors, kind: str) -> np.ndarray:
