@@ -19,6 +19,15 @@ def forward(model: nn.Module, example: Example) -> Any:
     return model(*example) if isinstance(example, tuple) else model(example)
 
 
+def tensors(value: Any) -> Iterator[Tensor]:
+    """Every tensor inside nested lists, tuples and mappings, in order."""
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, Mapping | list | tuple):
+        for part in value.values() if isinstance(value, Mapping) else value:
+            yield from tensors(part)
+
+
 @contextmanager
 def still(model: nn.Module) -> Iterator[None]:
     """Evaluation mode inside; afterwards every module's mode and every buffer stand as they stood."""

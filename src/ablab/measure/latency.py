@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from ablab.errors import ConfigError
-from ablab.measure.forward import Example, forward, still
+from ablab.measure.forward import Example, forward, still, tensors
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ def latency(
     if channels_last:
         example = _channels_last(example)
         models = {n: copy.deepcopy(m).to(memory_format=torch.channels_last) for n, m in models.items()}
-    device = next((t.device for t in _tensors(example)), torch.device("cpu"))
+    device = next((t.device for t in tensors(example)), torch.device("cpu"))
     times: dict[str, list[float]] = {name: [] for name in names}
     with ExitStack() as stack:
         for model in models.values():
@@ -63,14 +63,15 @@ def latency(
 
 
 def _once(model: nn.Module, example: Example, device: torch.device, clock: Callable[[], float]) -> float:
-    _wait(device)
+    wait(device)
     start = clock()
     forward(model, example)
-    _wait(device)
+    wait(device)
     return clock() - start
 
 
-def _wait(device: torch.device) -> None:
+def wait(device: torch.device) -> None:
+    """Until the device has done what it was given; a processor does it at once."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
 
@@ -78,13 +79,6 @@ def _wait(device: torch.device) -> None:
 def _summary(seconds: list[float]) -> Latency:
     low, middle, high = 1e3 * np.percentile(seconds, [25, 50, 75])
     return Latency(float(middle), float(high - low))
-
-
-def _tensors(value: Any) -> list[torch.Tensor]:
-    if isinstance(value, torch.Tensor):
-        return [value]
-    parts = value.values() if isinstance(value, Mapping) else value if isinstance(value, list | tuple) else ()
-    return [tensor for part in parts for tensor in _tensors(part)]
 
 
 def _channels_last(value: Any) -> Any:
