@@ -24,7 +24,7 @@ ITEMS: dict[str, tuple[Callable[[int], Proof], float]] = {  # and the share of -
     "power": (margins.power, 1),
     "looks": (looks.run, 1),
     "curse": (curse.run, 1),
-    "naive": (naive.run, 1),
+    "naive": (naive.run, 4),
     "pool": (pool.run, 1),
 }
 
