@@ -50,7 +50,7 @@ def receptive_fields(
     """
     if image.dim() != 4 or len(image) != 1:
         raise ConfigError(f"a receptive field is measured on one image (1, C, H, W), got {tuple(image.shape)}")
-    with still(model), torch.no_grad(), forked("receptive field"), _Windows():
+    with still(model), torch.no_grad(), forked("receptive field"), _Windows():  # type: ignore[no-untyped-call]
         across, down = (_spans(model, image.detach(), at, axis, limit) for axis in (3, 2))
     return tuple(
         ReceptiveField(name, across[name].side, down[name].side, across[name].stride, across[name].cut | down[name].cut)
