@@ -30,10 +30,11 @@ class LayerTime:
 
 @dataclass(frozen=True)
 class Timing:
-    """`layers`, the slowest first; `whole_ms`, the pass with the clocks in it; `plain_ms`, without them (medians).
+    """`layers`, the slowest first; `whole_ms`, their sum; `plain_ms`, the median pass without clocks.
 
-    In one round the layers' times sum exactly to the whole; their medians do so within the spread of the rounds.
-    `whole_ms - plain_ms` is what the clocks cost, about a microsecond or two a call.
+    Within a round the layers' times sum exactly to the pass. Each is then a median over rounds, so a busy spell that
+    falls on one layer a round is in none of them, but in `plain_ms`: where `whole_ms` is more than a quarter below it,
+    the machine was busy. Above it `whole_ms` holds the clocks, a microsecond or two a call.
     """
 
     layers: tuple[LayerTime, ...]
@@ -78,9 +79,8 @@ def layer_times(
         LayerTime(name, kinds[name], 1e3 * float(np.median([round_[name][0] for round_ in kept])), kept[0][name][1])
         for name in kept[0]
     ]
-    whole = [sum(seconds for seconds, _ in round_.values()) for round_ in kept]
     layers.sort(key=lambda layer: -layer.exclusive_ms)
-    return Timing(tuple(layers), 1e3 * float(np.median(whole)), 1e3 * float(np.median(plain)))
+    return Timing(tuple(layers), sum(layer.exclusive_ms for layer in layers), 1e3 * float(np.median(plain)))
 
 
 @contextmanager
