@@ -59,7 +59,7 @@ def find_errors(items: Items, threshold: float = 0.0) -> Errors:
     """The errors among detections of at least `threshold`, from the meter's evidence.
 
     Better scores choose first, so that the evidence's matches hold at any threshold. Evidence keeps boxes in float32:
-    which objects were found is known from the matching, and the IoUs that tell the kinds are exact to about 1e-6.
+    which objects were found is known from the matching, and the IoUs that tell the kinds are exact to about 1e-5.
     """
     kept = (items["detection_score"] >= threshold) & (items["detection_ignored"] & FIRST == 0)
     right = kept & (items["detection_matched"] & FIRST == 1)
