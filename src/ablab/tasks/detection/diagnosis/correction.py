@@ -14,6 +14,7 @@ from ablab.tasks.detection.metrics.evidence import collect
 from ablab.tasks.detection.metrics.meter import DetectionMeter
 
 TOPS = (10, 30, 100, 300)  # of the list, besides all of it
+SPOTLESS = 1 - 1e-9  # AP50 from which there is no error but rounding
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ def explained(
     rows = []
     for top in lengths:
         after = _ap50(items, ranked[:top])
-        rows.append(Explained(top, after, (after - before) / (1 - before) if before < 1 else float("nan")))
+        rows.append(Explained(top, after, (after - before) / (1 - before) if before < SPOTLESS else float("nan")))
     return before, tuple(rows)
 
 

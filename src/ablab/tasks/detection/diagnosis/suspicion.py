@@ -33,7 +33,7 @@ import numpy as np
 
 from ablab.contracts import Items
 from ablab.errors import DataError
-from ablab.tasks.detection.boxes import area
+from ablab.tasks.detection.diagnosis.errors import overlaps
 from ablab.tasks.detection.metrics.average import counted
 
 KINDS = ("missing", "class", "place", "spurious")
@@ -120,7 +120,7 @@ def trust(items: Items) -> np.ndarray:
 
 
 def _rising(right: np.ndarray, given: np.ndarray) -> np.ndarray:
-    """The rising steps nearest to the shares right / given: neighbours that fall are pooled (Ayer et al. 1955).  (N,)"""
+    """The rising steps nearest to right / given: neighbours that fall are pooled (Ayer et al. 1955).  -> (N,)"""
     pools: list[tuple[float, int, int]] = []  # right, given, members
     for one in zip(right.tolist(), given.tolist(), (1,) * len(right), strict=True):
         last = one
@@ -132,32 +132,23 @@ def _rising(right: np.ndarray, given: np.ndarray) -> np.ndarray:
 
 
 def _near(items: Items) -> _Near:
-    """Image by image: the label of any class, ignored ones and crowds too, with the highest IoU."""
+    """Image by image: the label of any class, ignored ones too, with the highest IoU. Crowds are no object's label, and
+    what is detected in one has no trust."""
     count = len(items["detection_image"])
     home, overlap = np.full(count, -1), np.zeros(count)
     order = np.argsort(items["detection_image"], kind="stable")
+    objects = np.flatnonzero(~items["truth_crowd"])
     images = np.arange(len(items["images"]) + 1)
     starts = np.searchsorted(items["detection_image"][order], images)
-    truths = np.searchsorted(items["truth_image"], images)
+    firsts = np.searchsorted(items["truth_image"][objects], images)
     for image in range(len(images) - 1):
-        rows = order[starts[image] : starts[image + 1]]
-        first, last = truths[image], truths[image + 1]
-        if len(rows) and last > first:
-            table = _iou(items["detection_box"][rows], items["truth_box"][first:last], items["truth_crowd"][first:last])
+        rows, truths = order[starts[image] : starts[image + 1]], objects[firsts[image] : firsts[image + 1]]
+        if len(rows) and len(truths):
+            table = overlaps(items["detection_box"][rows].astype(np.float64), items["truth_box"][truths])
             best = table.argmax(axis=1)
             overlap[rows] = table[np.arange(len(rows)), best]
-            home[rows] = np.where(overlap[rows] > 0, first + best, -1)
+            home[rows] = np.where(overlap[rows] > 0, truths[best], -1)
     return _Near(home, overlap, trust(items))
-
-
-def _iou(boxes: np.ndarray, others: np.ndarray, crowd: np.ndarray) -> np.ndarray:
-    """(D, 4), (G, 4) -> (D, G); with a crowd (G,), intersection over the box's own area, as COCO has it."""
-    boxes = boxes.astype(np.float64)
-    low, high = np.maximum(boxes[:, None, :2], others[None, :, :2]), np.minimum(boxes[:, None, 2:], others[None, :, 2:])
-    shared = (high - low).clip(min=0).prod(axis=2)
-    own = area(boxes)[:, None]
-    whole = np.where(crowd, own, own + area(others) - shared)
-    return np.divide(shared, whole, out=np.zeros_like(shared), where=whole > 0)
 
 
 def _best(near: _Near, rows: np.ndarray, by: np.ndarray, truths: int) -> np.ndarray:
@@ -168,27 +159,34 @@ def _best(near: _Near, rows: np.ndarray, by: np.ndarray, truths: int) -> np.ndar
     return best
 
 
+def _own(items: Items, near: _Near) -> np.ndarray:
+    """Which detections are of their nearest label's class.  -> (D,) bool"""
+    same: np.ndarray = items["detection_label"] == np.append(items["truth_label"], -1)[near.home]
+    return same
+
+
+def _trusted(near: _Near, rows: np.ndarray) -> np.ndarray:
+    """The trust in some detections; none where a row is -1.  (G,) -> (G,)"""
+    return np.append(near.trust, 0.0)[rows]
+
+
 Found = list[tuple[str, float, int, int]]  # kind, suspicion, rows of truth and detection
 
 
 def _classes(items: Items, near: _Near) -> Found:
     truths = len(items["truth_label"])
     there = near.overlap >= SAME
-    own = items["detection_label"] == items["truth_label"][near.home] if truths else np.zeros(len(there), bool)
+    own = _own(items, near)
     other = _best(near, np.flatnonzero(there & ~own & (near.trust >= CONFIDENT)), near.trust, truths)
     mine = _best(near, np.flatnonzero(there & own), near.trust, truths)
-    doubt = np.where(mine >= 0, 1 - near.trust[mine], 1.0) if truths else np.zeros(0)
+    doubt = 1 - _trusted(near, mine)
     rows = np.flatnonzero((other >= 0) & counted(items) & (doubt > 0))
     return [("class", float(near.trust[other[g]] * doubt[g]), int(g), int(other[g])) for g in rows]
 
 
 def _places(items: Items, near: _Near) -> Found:
-    truths = len(items["truth_label"])
-    if not truths:
-        return []
-    own = (near.home >= 0) & (items["detection_label"] == items["truth_label"][near.home])
-    rows = np.flatnonzero(own & (near.overlap >= NEAR) & (near.trust >= CONFIDENT))
-    mine = _best(near, rows, near.overlap, truths)
+    rows = np.flatnonzero(_own(items, near) & (near.overlap >= NEAR) & (near.trust >= CONFIDENT))
+    mine = _best(near, rows, near.overlap, len(items["truth_label"]))
     found: Found = []
     for label in range(len(items["classes"])):
         those = np.flatnonzero((mine >= 0) & counted(items) & (items["truth_label"] == label))
@@ -207,7 +205,7 @@ def _places(items: Items, near: _Near) -> Found:
 def _spurious(items: Items, near: _Near) -> Found:
     truths, classes, matters = len(items["truth_label"]), len(items["classes"]), counted(items)
     there = _best(near, np.flatnonzero(near.overlap >= NEAR), near.trust, truths)
-    most = np.where(there >= 0, near.trust[there], 0.0) if len(near.trust) else np.zeros(truths)
+    most = _trusted(near, there)
     partner = items["detection_truth"]
     found = np.zeros(truths, bool)
     found[partner[(partner >= 0) & (near.trust >= CONFIDENT)]] = True
@@ -225,8 +223,8 @@ def _missing(items: Items, near: _Near, moved: set[int]) -> Found:
     kept: dict[int, list[int]] = {}
     for row in rows[np.lexsort((-items["detection_score"][rows], -suspicion[rows]))].tolist():
         same = kept.setdefault(int(items["detection_image"][row]), [])
-        boxes = items["detection_box"][[row, *same]]
-        if row not in moved and not (_iou(boxes[:1], boxes[1:], np.zeros(len(same), bool)) >= SAME).any():
+        boxes = items["detection_box"][[row, *same]].astype(np.float64)
+        if row not in moved and not (overlaps(boxes[:1], boxes[1:]) >= SAME).any():
             same.append(row)
     return [("missing", float(suspicion[row]), -1, row) for same in kept.values() for row in same]
 
