@@ -18,6 +18,7 @@ from __future__ import annotations
 import copy
 from contextlib import closing
 from dataclasses import dataclass
+from typing import Any
 from itertools import cycle
 
 import numpy as np
@@ -90,7 +91,7 @@ def range_test(
 def _training(task: Task, model: nn.Module, splits: Splits, recipe: Recipe, key: Key, steps: int) -> Training:
     """A training of a copy, long enough, without what only matters at its end."""
     batches = -(-len(splits.train if splits.sampling is None else splits.sampling) // recipe.train.batch)
-    off = {"ema": None, "swa": None, "early_stopping": None, "checkpoint": "last", "validate_every": 0}
+    off: dict[str, Any] = {"ema": None, "swa": None, "early_stopping": None, "checkpoint": "last", "validate_every": 0}
     off |= {"compile": False, "devices": 1, "unfreeze": {}, "epochs": steps * recipe.train.accumulate // batches + 2}
     train = recipe.train.model_copy(update=off)
     whole = recipe.model_copy(update={"train": train})

@@ -74,7 +74,9 @@ def _population(evidence: _Evidence, row: Mapping[str, Any], alpha: float) -> Po
         return Population(UNBOUNDED, UNBOUNDED, UNBOUNDED, 0, "no seed has a score on both sides")
     try:
         drawn = [evidence.of(row["arm"], seed) - evidence.of(row["against"], seed) for seed in seeds]
-        return population(differences, np.stack(drawn, axis=1), np.unique(evidence.labels, return_counts=True)[1], alpha)
+        return population(
+            differences, np.stack(drawn, axis=1), np.unique(evidence.labels, return_counts=True)[1], alpha
+        )
     except _Refused as refused:
         low, high = interval(compare(differences), alpha)
         return Population((float(low), float(high)), UNBOUNDED, UNBOUNDED, 0, str(refused))
