@@ -18,8 +18,8 @@ from __future__ import annotations
 import copy
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Any
 from itertools import cycle
+from typing import Any
 
 import numpy as np
 from torch import nn
