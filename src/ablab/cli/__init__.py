@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from ablab.cli import check, compare, data, demo, evaluate, parts, plan, predict, report, run, train, weights
+from ablab.cli import check, compare, data, demo, evaluate, lr, parts, plan, predict, report, run, train, weights
 
 app = typer.Typer(
     name="ablab",
@@ -20,6 +20,7 @@ app.command("run")(run.run)
 app.command("report")(report.report)
 app.command("compare")(compare.compare)
 app.command("train")(train.train)
+app.command("lr")(lr.lr)
 app.command("eval")(evaluate.evaluate)
 app.command("predict")(predict.predict)
 app.add_typer(data.app, name="data")

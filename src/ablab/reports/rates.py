@@ -42,19 +42,22 @@ def _figure(
     axes.plot(rates, losses, ".", color=THEME["muted"], ms=3, alpha=0.6, zorder=2)
     axes.plot(rates, smoothed, color=THEME["ink"], lw=2.2, zorder=4)
     axes.set_xscale("log")
+    axes.xaxis.set_major_formatter(lambda rate, _: f"{rate:g}")
     axes.set_ylim(*_limits(np.asarray(smoothed, np.float64)))
     axes.set_xlabel("learning rate")
     axes.set_ylabel("loss")
     for number, (name, rate) in enumerate(sorted(marks.items(), key=lambda mark: mark[1])):
         hue = PALETTE[number % len(PALETTE)]
+        left = np.log(rate / rates[0]) > 0.6 * np.log(rates[-1] / rates[0])  # the name would run off the paper
         axes.axvline(rate, color=hue, lw=1.6, ls=(0, (4, 2)), zorder=3)
         axes.annotate(
             f"{name} {rate:.2g}",
             (rate, 1 - 0.07 * number),
-            (3, 0),
+            (-3 if left else 3, 0),
             xycoords=axes.get_xaxis_transform(),
             textcoords="offset points",
             color=hue,
+            ha="right" if left else "left",
             fontsize=SMALL if len(marks) > 2 else FONT,
         )
     return figure
