@@ -152,7 +152,7 @@ def read(rates: np.ndarray, losses: np.ndarray, broke: float | None) -> RangeTes
     steepest, largest = float(rates[slope.argmin()]), float(rates[least])
     speed = -slope.min() * _a_decade(rates)
     reasons = (
-        f"steepest {steepest:.2g}: there the loss falls fastest, by {speed:.3g} for a tenfold rate; a safe peak rate",
+        f"steepest {steepest:.2g}: there the loss falls fastest, by {speed:.3g} for a tenfold rate",
         f"largest usable {largest:.2g}: there the smoothed loss is least, {smoothed[least]:.4g}; above it a step "
         "undoes more than it gains",
         end,
