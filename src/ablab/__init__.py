@@ -67,7 +67,7 @@ def run(
 
 
 def report(folder: str | Path) -> dict[str, Path]:
-    """Write a study's report (HTML, Markdown, CSV, JSON); returns {format: path}."""
+    """Write a study's report (HTML, Markdown, LaTeX, CSV, JSON); returns {format: path}."""
     from ablab import reports
 
     return reports.write(Path(folder))

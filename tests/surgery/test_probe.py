@@ -2,9 +2,10 @@ import torch
 from networks import Functional, Loop, Plain, Tokens, drawn
 from torch import nn
 
+from ablab.measure.forward import tensors
 from ablab.surgery.audit import FUNCTIONS
 from ablab.surgery.probe import probe
-from ablab.surgery.structure import first_shape, outline, tensors, with_tensors
+from ablab.surgery.structure import first_shape, outline, with_tensors
 
 X = torch.randn(2, 3, 6, 6, generator=torch.Generator().manual_seed(1))
 

@@ -1,4 +1,4 @@
-"""A learning rate range test, drawn for a page and as a picture that stands alone."""
+"""A learning rate range test as a picture that stands alone."""
 
 from __future__ import annotations
 
@@ -8,25 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from ablab.reports.canvas import FONT, PALETTE, SMALL, THEME, Drawing, blank, styled, svg
+from ablab.reports.canvas import FONT, PALETTE, SMALL, THEME, blank, styled
 
 SIZE = (560, 300)  # px
-
-
-def rate_range(
-    rates: Sequence[float], losses: Sequence[float], smoothed: Sequence[float], marks: Mapping[str, float]
-) -> Drawing:
-    """The losses (K,) of a range test against its rates (K,), for a page; `marks` are named rates."""
-    with styled():
-        text = svg(_figure(rates, losses, smoothed, marks), "rate-range")
-    said = ", ".join(f"{name} {rate:.2g}" for name, rate in marks.items())
-    return Drawing(text, f"loss against learning rate; {said}", "learning rate range test")
 
 
 def rate_picture(
     rates: Sequence[float], losses: Sequence[float], smoothed: Sequence[float], marks: Mapping[str, float]
 ) -> bytes:
-    """The same as PNG bytes, on paper of its own."""
+    """The losses (K,) of a range test against its rates (K,) as PNG bytes; `marks` are named rates."""
     buffer = io.BytesIO()
     with styled():
         figure = _figure(rates, losses, smoothed, marks)

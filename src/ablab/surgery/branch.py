@@ -16,11 +16,10 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from ablab.errors import SurgeryError
-from ablab.measure.forward import Example, forward, still
+from ablab.measure.forward import Example, forward, still, tensors
 from ablab.measure.seeding import forked
 from ablab.recipe import Edit
 from ablab.surgery.select import named
-from ablab.surgery.structure import tensors
 
 _SUMS = {torch.add, Tensor.add, Tensor.add_, Tensor.__add__, Tensor.__radd__, Tensor.__iadd__}
 

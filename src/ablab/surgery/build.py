@@ -11,12 +11,12 @@ from torch import Tensor, nn
 
 from ablab import registry
 from ablab.errors import ConfigError, SurgeryError, UserError
+from ablab.measure.forward import tensors
 from ablab.measure.seeding import forked
 from ablab.recipe import Edit
 from ablab.registry import Entry
 from ablab.streams import Key
 from ablab.surgery.feed import Feed
-from ablab.surgery.structure import tensors
 
 
 def build(edit: Edit, entry: Entry, args: Mapping[str, Any], site: str, feeds: Sequence[Feed], key: Key) -> nn.Module:

@@ -11,12 +11,13 @@ from torch import Tensor, nn
 
 from ablab import registry
 from ablab.errors import SurgeryError, UserError
+from ablab.measure.forward import tensors
 from ablab.measure.seeding import forked
 from ablab.recipe import Edit
 from ablab.registry import Entry
 from ablab.streams import Key
 from ablab.surgery.feed import Feed
-from ablab.surgery.structure import tensors, with_tensors
+from ablab.surgery.structure import with_tensors
 
 
 def carry(entry: Entry, what: str, old: nn.Module, new: nn.Module) -> None:

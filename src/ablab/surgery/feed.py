@@ -9,9 +9,10 @@ from typing import Any
 from torch import Tensor
 
 from ablab.errors import SurgeryError
+from ablab.measure.forward import tensors
 from ablab.recipe import Edit
 from ablab.surgery.probe import Call
-from ablab.surgery.structure import Shape, first_shape, tensors
+from ablab.surgery.structure import Shape, first_shape
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from ablab.errors import SurgeryError
+from ablab.measure.forward import tensors
 from ablab.measure.seeding import forked
 from ablab.recipe import Edit
 from ablab.registry import Entry
@@ -20,7 +21,7 @@ from ablab.surgery.feed import Feed
 from ablab.surgery.host import arguments
 from ablab.surgery.liveness import EXEMPT, others
 from ablab.surgery.operate import Implant
-from ablab.surgery.structure import tensors, with_tensors
+from ablab.surgery.structure import with_tensors
 
 
 def every_given_argument_counts(edit: Edit, entry: Entry, implants: Sequence[Implant], key: Key) -> None:

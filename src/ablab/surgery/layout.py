@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ablab.surgery.structure import Shape, tensors
+from ablab.measure.forward import tensors
+from ablab.surgery.structure import Shape
 
 _MARK = "_ablab_channels_last"
 _SIZES = (2, 3, 5, 7, 11, 13, 17, 19)  # distinct, so that an axis is known by its size

@@ -2,25 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from itertools import chain
 from typing import Any
 
 from torch import Tensor, nn
 
+from ablab.measure.forward import tensors
+
 Shape = tuple[int, ...]
-
-
-def tensors(value: Any) -> Iterator[Tensor]:
-    """Every tensor inside nested lists, tuples and mappings, in order."""
-    if isinstance(value, Tensor):
-        yield value
-    elif isinstance(value, Mapping):
-        for part in value.values():
-            yield from tensors(part)
-    elif isinstance(value, list | tuple):
-        for part in value:
-            yield from tensors(part)
 
 
 def with_tensors(value: Any, change: Callable[[Tensor], Tensor]) -> Any:

@@ -11,10 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from ablab.errors import SurgeryError, UserError
-from ablab.measure.forward import still
+from ablab.measure.forward import still, tensors
 from ablab.measure.seeding import forked
 from ablab.surgery.feed import Feed
-from ablab.surgery.structure import outline, tensors, with_tensors
+from ablab.surgery.structure import outline, with_tensors
 
 
 def try_alone(

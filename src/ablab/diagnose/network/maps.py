@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
 from typing import Any
 
 from torch import Tensor, nn
 
+from ablab.diagnose.network.running import watched
 from ablab.errors import ConfigError, UnknownName
 from ablab.measure.forward import tensors
 
@@ -22,12 +22,10 @@ def maps(model: nn.Module, images: Tensor, at: Sequence[str] = ()) -> dict[str, 
     """
     kept: dict[str, Any] = {}
     modules = dict(model.named_modules())
-    with ExitStack() as stack:
-        for name in at:
-            if name not in modules:
-                raise UnknownName("module", name, modules, type(model).__name__)
-            handle = modules[name].register_forward_hook(lambda module, args, out, name=name: kept.update({name: out}))
-            stack.callback(handle.remove)
+    for name in at:
+        if name not in modules:
+            raise UnknownName("module", name, modules, type(model).__name__)
+    with watched({name: modules[name] for name in at}, kept.__setitem__):
         output = model(images)
     if missing := [name for name in at if name not in kept]:
         raise ConfigError(f"{', '.join(missing)} of {type(model).__name__} did not run on these images; name others")

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from ablab.diagnose.finding import Finding
 from ablab.diagnose.network.moments import Moments
+from ablab.diagnose.network.running import watched
 from ablab.errors import ConfigError
 from ablab.measure.forward import still
 from ablab.measure.seeding import forked
@@ -56,9 +57,7 @@ def scales(model: nn.Module, batch: Any, loss: Callable[[nn.Module, Any], Tensor
         return output.clone()  # what follows may write in place
 
     with ExitStack() as stack:
-        for name, module in layers.items():
-            hook = module.register_forward_hook(lambda m, args, out, name=name: note(name, out))
-            stack.callback(hook.remove)
+        stack.enter_context(watched(layers, note))
         stack.enter_context(still(model))
         stack.enter_context(forked("scales"))
         stack.enter_context(_learning([m.get_parameter("weight") for m in layers.values()]))

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from ablab.diagnose.finding import Finding
 from ablab.diagnose.network.moments import Moments
+from ablab.diagnose.network.running import watched
 from ablab.measure.forward import Example, forward, still, tensors
 from ablab.measure.seeding import forked
 
@@ -49,9 +50,7 @@ def unused_channels(model: nn.Module, batches: Iterable[Example]) -> tuple[Unuse
             moments.setdefault(name, Moments()).add(tensor)
 
     with ExitStack() as stack:
-        for name, module in modules.items():
-            hook = module.register_forward_hook(lambda m, args, out, name=name: note(name, out))
-            stack.callback(hook.remove)
+        stack.enter_context(watched(modules, note))
         stack.enter_context(still(model))
         stack.enter_context(torch.no_grad())
         stack.enter_context(forked("unused channels"))
