@@ -11,7 +11,7 @@ import pytest
 
 SOURCE = Path(__file__).parents[1] / "src" / "ablab"
 FILES = sorted(SOURCE.rglob("*.py"))
-LANDING = ["errors", "streams", "config", "recipe", "contracts", "registry", "records"]
+LANDING = ["errors", "streams", "config", "recipe", "contracts", "findings", "registry", "records"]
 OURS = {
     "stats": {"errors"},
     "measure": {*LANDING},
@@ -26,7 +26,7 @@ OURS = {
     "testing": {*LANDING, "surgery", "parts"},
     "catalogue": {*LANDING, "measure", "surgery", "reports"},
     "export": {*LANDING, "surgery", "measure"},
-    "diagnose": {*LANDING, "measure", "stats"},
+    "diagnose": {*LANDING, "measure", "stats", "engine", "study"},
     "serve": {*LANDING, "export"},
 }
 HEAVY = {"torch", "torchvision", "timm", "numba", "scipy", "ray", "pandas", "sklearn", "transformers"}

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor, nn
 
+    from ablab.findings import Case, Chapter, Proposal
     from ablab.recipe import Recipe
     from ablab.streams import Key
 
@@ -156,3 +157,15 @@ class Task(Protocol):
         self, before: tuple[Items, Settings], after: tuple[Items, Settings], split: str, arm: str, against: str
     ) -> Sequence[Panel]:
         """What `arm` fixed and what it broke of what `against` did, from the evidence of two runs on a split."""
+
+    def diagnose(self, case: Case) -> Sequence[Chapter]:
+        """What is wrong with a run's errors and data: the chapters "errors" and "data"."""
+
+    def advise(self, case: Case, chapters: Sequence[Chapter]) -> Sequence[Proposal]:
+        """What to try against the findings of all chapters, for those faults that the task knows a remedy of."""
+
+    def targets(self) -> np.ndarray:
+        """Widths and heights (N, 2) of what the network must find, in pixels of its input; empty where that is nothing.
+
+        They are the training split's.
+        """

@@ -112,3 +112,10 @@ def test_few_boxes():
 def test_default_cannot_be_changed_through_the_choice():
     choose("keep", np.ones((1, 2)), stream("test"))[0][:] = 0
     assert DEFAULT.min() == 10
+
+
+def test_anchors_of_the_users_own_stay_as_they_are():
+    mine = DEFAULT * 10
+    chosen, note = choose(mine.tolist(), np.full((20, 2), 30.0), np.random.default_rng(0))
+    assert np.array_equal(chosen, mine)
+    assert "as given: 0.0% of" in note

@@ -11,10 +11,10 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from ablab.diagnose.finding import Finding
 from ablab.diagnose.network.moments import Moments
 from ablab.diagnose.network.running import running
 from ablab.errors import ConfigError
+from ablab.findings import Finding
 from ablab.measure.forward import Example, forward, still, tensors
 from ablab.measure.seeding import forked
 

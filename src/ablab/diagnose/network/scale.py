@@ -12,10 +12,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ablab.diagnose.finding import Finding
 from ablab.diagnose.network.moments import Moments
 from ablab.diagnose.network.running import watched
 from ablab.errors import ConfigError
+from ablab.findings import Finding
 from ablab.measure.forward import still
 from ablab.measure.seeding import forked
 

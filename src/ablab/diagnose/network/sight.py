@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ablab.diagnose.finding import Finding
 from ablab.diagnose.network.effective import EffectiveField
 from ablab.diagnose.network.receptive import ReceptiveField
 from ablab.errors import ConfigError
+from ablab.findings import Finding
 
 LEAST, MOST = 0.1, 0.5  # of the theoretical field: objects want to be between
 MISFIT_SHARE = 0.1  # of the objects, from which it is worth saying

@@ -5,7 +5,8 @@ Sizes are (N, 2): widths and heights in pixels of the network's input.
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Sequence
+from typing import Any, Literal
 
 import numpy as np
 
@@ -77,16 +78,19 @@ def _start(sizes: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarra
 
 
 def choose(
-    mode: Literal["auto", "refit", "keep"], sizes: np.ndarray, rng: np.random.Generator
+    mode: Literal["auto", "refit", "keep"] | Sequence[Any], sizes: np.ndarray, rng: np.random.Generator
 ) -> tuple[np.ndarray, str]:
     """Anchors (3, 3, 2) for a data set, small to large, and a sentence about what was done.
 
     `auto` refits where YOLOv5's anchors reach less than 98% of the boxes (YOLOv5's own rule) or overlap the average box
-    by less than 0.6. Raises DataError where `refit` is asked for and there are too few boxes; `auto` keeps the anchors
-    then.
+    by less than 0.6. Anchors of the user's own (3, 3, 2) stay as they are. Raises DataError where `refit` is asked for
+    and there are too few boxes; `auto` keeps the anchors then.
     """
     sizes = np.asarray(sizes, dtype=np.float64).reshape(-1, 2)
     sizes = sizes[(sizes > 0).all(axis=1)]
+    if not isinstance(mode, str):
+        given = np.asarray(mode, dtype=np.float64)
+        return given, f"anchors as given: {_fit_of(sizes, given) if len(sizes) else 'no boxes to reach'}"
     if mode != "refit" and len(sizes) == 0:
         return DEFAULT.copy(), "anchors kept: no boxes to fit"
     if mode == "keep":

@@ -141,13 +141,21 @@ class PostprocessRecipe(Config):
         return self
 
 
+_Sides = tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]]  # width, height
+_Level = tuple[_Sides, _Sides, _Sides]
+Anchors = tuple[_Level, _Level, _Level]  # strides 8, 16, 32
+
+
 class DetectionRecipe(Recipe):
     """One training of a detector."""
 
     task: Literal["detection"] = "detection"
     model: DetectionModel = DetectionModel()
     data: DetectionData = DetectionData()
-    anchors: Literal["auto", "refit", "keep"] = "auto"
+    anchors: Literal["auto", "refit", "keep"] | Anchors = Field(
+        default="auto",
+        description="or nine of your own, in input pixels: [[[w, h], [w, h], [w, h]], ...]",
+    )
     loss: LossRecipe = LossRecipe()
     augment: AugmentRecipe = AugmentRecipe()
     postprocess: PostprocessRecipe = PostprocessRecipe()

@@ -57,15 +57,15 @@ class Detection:
             return {"classes": classes, "note": "no anchors: the head is anchor-free"}
         # Drawn from one stream for all arms and seeds: an anchor is data, not luck.
         rng = stream("anchors", fingerprint(self.recipe.data.model_dump(exclude={"path", "splits", "fold", "sampler"})))
-        chosen, note = fitting.choose(self.recipe.anchors, self._sizes(), rng)
+        chosen, note = fitting.choose(self.recipe.anchors, self.targets(), rng)
         return {"classes": classes, "anchors": chosen.round(2).tolist(), "note": note}
 
     def facts(self) -> dict[str, Any]:
         """Class names, anchors (3, 3, 2) in pixels where the head has any, and a sentence about them."""
         return self._facts
 
-    def _sizes(self) -> np.ndarray:
-        """Widths and heights of all training boxes as the network sees them.  -> (N, 2)"""
+    def targets(self) -> np.ndarray:
+        """Widths and heights of all training boxes in pixels of the network's input.  -> (N, 2)"""
         height, width = self.recipe.train.image_size
         sizes = [
             (a.boxes[:, 2:] - a.boxes[:, :2]) * min(height / a.height, width / a.width)
