@@ -169,3 +169,6 @@ class Task(Protocol):
 
         They are the training split's.
         """
+
+    def surest(self, model: nn.Module, output: Any) -> Tensor:
+        """The score that the network is surest of on one image, from its raw output: a scalar with a gradient."""

@@ -16,8 +16,10 @@ STUDY/
 
 from __future__ import annotations
 
+import csv
 import io
 import json
+import math
 import os
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -227,3 +229,19 @@ def read_record(path: Path) -> RunRecord:
 def read_records(folder: Path) -> list[RunRecord]:
     """Every finished run of a study, in the order of their folders."""
     return [read_record(path) for path in sorted(folder.glob("runs/*/*/record.json"))]
+
+
+def read_history(path: Path) -> dict[str, list[float]]:
+    """Read `curves.csv`: {column: one number an epoch, NaN where the cell is empty}; empty without the file.
+
+    Raises StoreError where a cell is no number.
+    """
+    if not path.is_file():
+        return {}
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.reader(file))
+    try:
+        columns = list(zip(*([float(cell) if cell else math.nan for cell in row] for row in rows[1:]), strict=True))
+    except ValueError as error:
+        raise StoreError(f"{path} is damaged: {error}; delete its folder and run again") from None
+    return {name: list(column) for name, column in zip(rows[0] if rows else [], columns, strict=False)}

@@ -94,8 +94,8 @@ def test_nothing_is_found_in_a_sound_network_and_no_trace_is_left(make, side):
 def test_a_dead_relu_layer():
     model = gated()
     nn.init.constant_(model.one.bias, -100)
-    found = faults(model)["dead units"]
-    assert found.severity == 1
+    found = faults(model)["dead layer"]
+    assert found.severity == 0.9
     assert "8 units of act (relu)" in found.sentence
 
 
@@ -105,13 +105,22 @@ def test_some_dead_units_are_counted_but_are_no_fault():
         model.one.bias[:2] = -100
     relu = activities(model, [noise(4, 3, 32, 32)])[0]
     assert (relu.name, relu.kind, relu.units, relu.dead, relu.saturated) == ("act", "relu", 8, 0.25, None)
-    assert "dead units" not in faults(model)
+    assert not {"dead units", "dead layer"} & set(faults(model))
+
+
+def test_half_a_layer_dead_is_worse_than_none_and_better_than_all():
+    model = gated()
+    with torch.no_grad():
+        model.one.bias[:4] = -100
+    found = faults(model)
+    assert "dead layer" not in found
+    assert found["dead units"].severity == pytest.approx(0.35)
 
 
 def test_a_smooth_activation_far_below_zero_is_dead_though_it_is_a_function():
     model = gated()
     nn.init.constant_(model.three.bias, -20)
-    found = faults(model)["dead units"]
+    found = faults(model)["dead layer"]
     assert "the network (silu)" in found.sentence
 
 
@@ -120,7 +129,7 @@ def test_a_saturated_gate_and_not_the_score_at_the_end():
     nn.init.constant_(model.squeeze.bias, 12)
     nn.init.constant_(model.four.bias, -12)
     found = faults(model)["saturated gates"]
-    assert found.severity == 1
+    assert found.severity == pytest.approx(0.7)
     assert dict(found.evidence)["gates"] == 1
     assert "gate (sigmoid)" in found.sentence
 
@@ -139,7 +148,7 @@ def test_a_zeroed_channel(place):
     found = {u.name: u for u in unused_channels(model, [noise(4, 3, 32, 32)])}
     assert (found[place].weightless, found[place].still, found[place].unused) == (1, 1, 1)
     finding = faults(model)["unused channels"]
-    assert finding.severity == 1 / 8
+    assert finding.severity == 1 / 16
     assert "1 of the 8 channels" in finding.sentence
 
 

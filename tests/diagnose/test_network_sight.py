@@ -11,7 +11,7 @@ from ablab.diagnose.network.cam import class_activation
 from ablab.diagnose.network.effective import EffectiveField, effective_fields
 from ablab.diagnose.network.pictures import draw_field, draw_heat, draw_maps, feature_maps
 from ablab.diagnose.network.receptive import ReceptiveField
-from ablab.diagnose.network.sight import sight_findings, sights
+from ablab.diagnose.network.sight import MOST_SEVERE, sight_findings, sights
 from ablab.diagnose.network.timing import layer_times
 from ablab.errors import ConfigError, Diverged, UnknownName
 from ablab.tasks.detection.model import build_model
@@ -65,7 +65,7 @@ def test_objects_against_fields_by_hand():
     assert (small.below, small.within, small.above, small.unseen) == pytest.approx((1 / 6, 2 / 6, 3 / 6, 4 / 6))
     assert (large.below, large.within, large.above, large.unseen) == pytest.approx((2 / 6, 3 / 6, 1 / 6, 2 / 6))
     found = {f.fault: f for f in sight_findings([small, large])}
-    assert found["field too small"].severity == pytest.approx(1 / 6)
+    assert found["field too small"].severity == pytest.approx(MOST_SEVERE / 6)
     assert dict(found["effective field too small"].evidence)["effective field in pixels"] == 90
     assert sight_findings(sights([p[0] for p in pairs], [p[1] for p in pairs], sizes[:4])) == ()
 

@@ -12,7 +12,7 @@ from tiny import Images, Tiny, fresh, recipe
 
 from ablab.contracts import Splits
 from ablab.engine.fit import Fitted, fit
-from ablab.reports.reading import read_history
+from ablab.records import read_history
 
 
 class Sleeping(Images):

@@ -6,8 +6,7 @@ import pytest
 
 from ablab import reports
 from ablab.errors import ConfigError, StoreError
-from ablab.records import RunKey, RunRecord, write_record
-from ablab.reports.reading import read_history
+from ablab.records import RunKey, RunRecord, read_history, write_record
 from ablab.reports.view import day
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import math
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
@@ -130,25 +128,10 @@ def _runs(folder: Path) -> dict[str, dict[int, Run]]:
         record, written = records.read_record(path), path.stat().st_mtime
         of_arm = found.setdefault(record.key.arm, {})
         if record.key.seed not in of_arm or of_arm[record.key.seed][0] <= written:
-            run = Run(record, read_history(path.with_name("curves.csv")), _optional(path.with_name("curves.json")))
+            history = records.read_history(path.with_name("curves.csv"))
+            run = Run(record, history, _optional(path.with_name("curves.json")))
             of_arm[record.key.seed] = (written, run)
     return {arm: {seed: run for seed, (_, run) in sorted(of_arm.items())} for arm, of_arm in found.items()}
-
-
-def read_history(path: Path) -> dict[str, list[float]]:
-    """Read `curves.csv`: {column: one number an epoch, NaN where the cell is empty}; empty without the file.
-
-    Raises StoreError where a cell is no number.
-    """
-    if not path.is_file():
-        return {}
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.reader(file))
-    try:
-        columns = list(zip(*([float(cell) if cell else math.nan for cell in row] for row in rows[1:]), strict=True))
-    except ValueError as error:
-        raise StoreError(f"{path} is damaged: {error}; delete its folder and run again") from None
-    return {name: list(column) for name, column in zip(rows[0] if rows else [], columns, strict=False)}
 
 
 def _pictures(folder: Path) -> dict[str, list[Picture]]:

@@ -109,7 +109,7 @@ def evaluate(place: Path, split: str, data: str | None, events: Events) -> tuple
     """
     if split not in SPLITS:
         raise ConfigError(f"unknown split '{split}'{suggest(split, SPLITS)}")
-    task, model, arm, settings = restore(_run(place), data)
+    task, model, arm, settings = restore(run_folder(place), data)
     torch.set_num_threads(arm.recipe.train.threads)
     splits = task.data((arm.stream, 0))
     samples: SampleSet = splits.plain if split == "train" else getattr(splits, split)
@@ -118,7 +118,8 @@ def evaluate(place: Path, split: str, data: str | None, events: Events) -> tuple
     return scores(task.meter(), items, settings), [note for note in notes if note]
 
 
-def _run(place: Path) -> Path:
+def run_folder(place: Path) -> Path:
+    """The folder itself, where it holds a run. Raises ConfigError with the runs that are inside it, where it does not."""
     if (place / "run.json").is_file():
         return place
     if not place.is_dir():
@@ -134,7 +135,7 @@ def predict(place: Path, source: Path, out: Path, threshold: float | None, event
 
     Raises ConfigError where there is no image, DataError for one that cannot be read.
     """
-    task, model, arm, settings = restore(_run(place))
+    task, model, arm, settings = restore(run_folder(place))
     least = settings.get("threshold", 0.25) if threshold is None else threshold
     images = _images(source)
     torch.set_num_threads(arm.recipe.train.threads)

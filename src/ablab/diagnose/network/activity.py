@@ -22,6 +22,9 @@ PASSED = 1e-3  # a unit that lets through less of its input's deviation than thi
 DEAD_SHARE = (
     0.4  # of a layer's units: "as much as 40% of your network can be dead" (cs231n.github.io/neural-networks-1)
 )
+DEAD_LAYER = 0.95  # of a layer's units: nothing of the image passes it
+CRIPPLED = 0.9  # severity of a dead layer, and the most for what is short of it
+SYMPTOM = 0.7
 NEAR_END = 0.01  # of a gate's range
 SATURATED_SHARE = 0.9  # of a gate's outputs; the middle nine tenths of a logit of deviation 2.8 are not within 1%
 _ENDS = {"sigmoid": (0.0, 1.0), "hardsigmoid": (0.0, 1.0), "tanh": (-1.0, 1.0)}
@@ -130,14 +133,15 @@ def _activity(name: str, call: _Call) -> Activity:
 
 
 def activity_findings(found: Sequence[Activity]) -> tuple[Finding, ...]:
-    """`dead units` and `saturated gates`, each named by its worst layer."""
+    """`dead layer` or `dead units`, and `saturated gates`, each named by its worst layer, the first of several."""
     findings = []
     if dead := [a for a in found if a.dead >= DEAD_SHARE]:
         worst = max(dead, key=lambda a: a.dead)
+        whole = worst.dead >= DEAD_LAYER
         findings.append(
             Finding(
-                "dead units",
-                worst.dead,
+                "dead layer" if whole else "dead units",
+                CRIPPLED if whole else SYMPTOM * worst.dead,
                 (("share of units", worst.dead), ("units", worst.units), ("layers", len(dead))),
                 f"{worst.dead:.0%} of the {worst.units} units of {worst.name or 'the network'} ({worst.kind}) never "
                 f"fire; so in {len(dead)} of {len(found)} activations at least {DEAD_SHARE:.0%} are dead.",
@@ -149,7 +153,7 @@ def activity_findings(found: Sequence[Activity]) -> tuple[Finding, ...]:
         findings.append(
             Finding(
                 "saturated gates",
-                share,
+                SYMPTOM * share,
                 (("share of outputs", share), ("gates", len(stuck))),
                 f"{share:.0%} of the outputs of {gate.name or 'the network'} ({gate.kind}) stand within "
                 f"{NEAR_END:.0%} of an end, where it passes no gradient; so do {len(stuck)} of {len(gates)} gates.",

@@ -14,6 +14,7 @@ from ablab.findings import Finding
 
 LEAST, MOST = 0.1, 0.5  # of the theoretical field: objects want to be between
 MISFIT_SHARE = 0.1  # of the objects, from which it is worth saying
+MOST_SEVERE = 0.6  # a detector finds objects larger than its field too, if less well
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ def sight_findings(found: Sequence[Sight]) -> tuple[Finding, ...]:
         findings.append(
             Finding(
                 "field too small",
-                widest.above,
+                MOST_SEVERE * widest.above,
                 (("share of objects", widest.above), ("field in pixels", widest.theoretical)),
                 f"{widest.above:.0%} of the objects are longer than {MOST} of the largest receptive field, "
                 f"{widest.theoretical} pixels at {widest.name}.",
@@ -78,7 +79,7 @@ def sight_findings(found: Sequence[Sight]) -> tuple[Finding, ...]:
         findings.append(
             Finding(
                 "effective field too small",
-                keenest.unseen,
+                MOST_SEVERE * keenest.unseen,
                 (("share of objects", keenest.unseen), ("effective field in pixels", keenest.effective)),
                 f"{keenest.unseen:.0%} of the objects are longer than the {keenest.effective} pixels that "
                 f"{keenest.name} effectively listens to.",

@@ -18,6 +18,7 @@ from ablab.measure.seeding import forked
 
 NOTHING = 1e-4  # of the layer's median channel: its weights' norm, its norm's gamma, its output's deviation
 UNUSED_SHARE = 0.05  # of a layer's channels, from which it is worth saying
+MOST = 0.5  # severity where all of a layer's channels are: a matter of cost, where the layer is not dead
 _LAYERS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)
 _NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.GroupNorm, nn.InstanceNorm2d)
 
@@ -86,7 +87,7 @@ def unused_findings(found: Sequence[Unused]) -> tuple[Finding, ...]:
     return (
         Finding(
             "unused channels",
-            share,
+            MOST * share,
             (("share of channels", share), ("channels", worst.unused), ("layers", len(layers))),
             f"{worst.unused} of the {worst.channels} channels of {worst.name or 'the network'} come to nothing "
             f"({worst.weightless} without weights, {worst.still} without variance); {len(layers)} of {len(found)} "

@@ -165,6 +165,12 @@ class Detection:
         found = postprocess(boxes, scores, self.recipe.postprocess)
         return [to_detections(f, *place) for f, place in zip(found, batch["placement"], strict=True)]
 
+    def surest(self, model: nn.Module, output: Any) -> Tensor:
+        """The highest score of any class of any box."""
+        decode: Any = model.get_submodule("head").decode
+        _, scores = decode(output)
+        return scores.max()
+
     def meter(self) -> DetectionMeter:
         """A fresh meter."""
         return DetectionMeter(self.classes, self.recipe.postprocess.most)
