@@ -25,7 +25,7 @@ from ablab.diagnose.network.unused import unused_channels, unused_findings
 from ablab.engine.events import Events, working
 from ablab.errors import AblabError
 from ablab.findings import Chapter, Finding
-from ablab.measure.forward import still
+from ablab.measure.forward import still, tensors
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 PLACES = 4  # modules whose maps are drawn: the last convolution of each resolution, the coarsest ones
@@ -114,24 +114,29 @@ class _Reader:
             with suppress(AblabError):  # a place that the surest score does not depend on has no such picture
                 heat = class_activation(self.model, image, place, self._surest())
                 said = f"What of {place} speaks for the surest score (Grad-CAM)."
-                self.panels.append(Panel(f"class activation: {place}", said, draw_heat(shown, heat)))
+                if heat.any():  # else nothing there does
+                    self.panels.append(Panel(f"class activation: {place}", said, draw_heat(shown, heat)))
 
     def _surest(self) -> Callable[[Any], Tensor]:
         return lambda output: self.task.surest(self.model, output)
 
 
 def _places(model: nn.Module, image: Tensor, most: int = PLACES) -> list[str]:
-    """The last convolution of each resolution, the finest of the `most` coarsest first."""
+    """The last convolution of each resolution that is not itself the network's output, the finest first."""
     last: dict[int, str] = {}
+    sides: dict[str, tuple[int, Tensor]] = {}
 
     def note(name: str, output: Any) -> None:
         if isinstance(output, Tensor) and output.dim() == 4 and output.shape[2] > 1:
-            last.pop(output.shape[2], None)
-            last[output.shape[2]] = name
+            sides.pop(name, None)  # so that names stand in the order of their last calls
+            sides[name] = (output.shape[2], output)
 
     convolutions = {name: module for name, module in model.named_modules() if isinstance(module, nn.Conv2d)}
     with watched(convolutions, note), still(model), torch.no_grad():
-        model(image)
+        given = {id(tensor) for tensor in tensors(model(image))}
+    for name, (side, output) in sides.items():
+        if id(output) not in given:
+            last[side] = name
     return [last[side] for side in sorted(last)[:most][::-1]]
 
 

@@ -21,6 +21,7 @@ from ablab.measure.seeding import forked
 
 VANISHING = 1e-4  # first quarter of the layers against the last; sound networks here lie within 1e-2 and 1e2
 EXPLODING = 1e4
+WORST = 0.85  # severity of nothing arriving at all: less than that of a dead layer, which makes it so
 
 
 @dataclass(frozen=True)
@@ -122,7 +123,7 @@ def scale_findings(found: Sequence[Scale]) -> tuple[Finding, ...]:
             continue
         fault = f"{'vanishing' if ratio <= VANISHING else 'exploding'} {what}"
         ends = "first layers over the last" if what == "gradients" else "last layers over the first"
-        severity = min(1.0, abs(math.log10(max(ratio, 1e-8))) / 8)
+        severity = WORST * min(1.0, abs(math.log10(max(ratio, 1e-8))) / 8)
         sentence = (
             f"The {what} of the {ends} are {ratio:.1e}: sound networks stay between {VANISHING:g} and {EXPLODING:g}."
         )
