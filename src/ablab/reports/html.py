@@ -21,6 +21,16 @@ SIGNS = {"helps": "▲", "hurts": "▼", "equivalent": "=", "undecided": "?"}
 
 def as_page(view: View) -> str:
     """The report as HTML."""
+    environment = templates()
+    environment.globals.update(
+        view=view, numerals=numerals, sentences=sentences, method=method, signs=SIGNS, day=day, becomes=becomes
+    )
+    environment.globals["colour"] = lambda arm: _variable(view, arm)
+    return str(environment.get_template("report.html.j2").render(**_content(view)))
+
+
+def templates() -> Any:
+    """The environment of every page: all is escaped, a name that is not there is an error."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(
@@ -30,11 +40,8 @@ def as_page(view: View) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals.update(
-        view=view, numerals=numerals, sentences=sentences, method=method, signs=SIGNS, day=day, becomes=becomes
-    )
-    environment.globals.update(colour=lambda arm: _variable(view, arm), theme=THEME, palette=PALETTE)
-    return environment.get_template("report.html.j2").render(**_content(view))
+    environment.globals.update(theme=THEME, palette=PALETTE)
+    return environment
 
 
 def _content(view: View) -> dict[str, Any]:

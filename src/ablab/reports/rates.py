@@ -19,12 +19,12 @@ def rate_picture(
     """The losses (K,) of a range test against its rates (K,) as PNG bytes; `marks` are named rates."""
     buffer = io.BytesIO()
     with styled():
-        figure = _figure(rates, losses, smoothed, marks)
+        figure = rate_figure(rates, losses, smoothed, marks)
         figure.savefig(buffer, format="png", dpi=144, facecolor=THEME["paper"], metadata={"Software": None})
     return buffer.getvalue()
 
 
-def _figure(
+def rate_figure(
     rates: Sequence[float], losses: Sequence[float], smoothed: Sequence[float], marks: Mapping[str, float]
 ) -> Any:
     """Single losses as dots, the smoothed loss as a line, a vertical line a mark; cut where the loss ran away."""
