@@ -81,11 +81,30 @@ def range_test(
         raise ConfigError(f"a range test wants {FEWEST} steps or more and 0 < low < high; got {steps}, {low}, {high}")
     if not len(splits.train):
         raise DataError("the training split is empty: expected at least one sample")
-    training = _training(task, model, splits, recipe, key, steps)
     rates = low * (high / low) ** (np.arange(steps) / (steps - 1))
-    with training.precision.settled():
-        losses, broke = _losses(training, splits, rates, events or Silent())
+    losses, broke = follow(task, model, splits, recipe, rates, key=key, events=events)
     return read(rates[: len(losses)], np.array(losses), broke)
+
+
+def follow(
+    task: Task,
+    model: nn.Module,
+    splits: Splits,
+    recipe: Recipe,
+    rates: np.ndarray,
+    *,
+    key: Key,
+    events: Events | None = None,
+    said: str = "range test",
+) -> tuple[list[float], float | None]:
+    """Train a copy of `model` under learning rates (K,), one an optimizer step; batches and the rest as `range_test`.
+
+    Returns the loss of every step, and the rate at which it broke away, after which there are no more; None where it
+    never did.
+    """
+    training = _training(task, model, splits, recipe, key, len(rates))
+    with training.precision.settled():
+        return _losses(training, splits, rates, events or Silent(), said)
 
 
 def _training(task: Task, model: nn.Module, splits: Splits, recipe: Recipe, key: Key, steps: int) -> Training:
@@ -102,7 +121,9 @@ def _training(task: Task, model: nn.Module, splits: Splits, recipe: Recipe, key:
     return training
 
 
-def _losses(training: Training, splits: Splits, rates: np.ndarray, events: Events) -> tuple[list[float], float | None]:
+def _losses(
+    training: Training, splits: Splits, rates: np.ndarray, events: Events, said: str
+) -> tuple[list[float], float | None]:
     """The loss of every step, and the rate at which it broke away, if it did."""
     losses: list[float] = []
     mean, best = 0.0, float("inf")
@@ -110,7 +131,7 @@ def _losses(training: Training, splits: Splits, rates: np.ndarray, events: Event
     stream = load(
         splits.train, training.sampler, training.task.collate, workers=train.workers, pin=training.precision.cuda
     )
-    with closing(stream), working(events, "range test", len(rates)):
+    with closing(stream), working(events, said, len(rates)):
         for at, (rate, sizes) in enumerate(zip(rates.tolist(), cycle(training.groups), strict=False)):
             try:
                 training.move(stream, sizes, rate)

@@ -4,6 +4,7 @@ from ablab.stats import judge
 judge({"baseline": {0: 0.50, 1: 0.52}, "frelu": {0: 0.53, 1: 0.54}}, "baseline", smallest_interesting=0.01)
 """
 
+from ablab.stats.components import Components, components
 from ablab.stats.crossed import FEWEST_GROUPS, Population, image_weights, population
 from ablab.stats.dunnett import blocked, critical_dunnett, dunnett_interval, dunnett_p
 from ablab.stats.equivalence import equivalence_interval, equivalent
@@ -23,6 +24,7 @@ __all__ = [
     "FEWEST_GROUPS",
     "MOST_SEEDS",
     "Comparison",
+    "Components",
     "Confirmation",
     "Improvement",
     "Look",
@@ -33,6 +35,7 @@ __all__ = [
     "blocked",
     "boundaries",
     "compare",
+    "components",
     "critical_dunnett",
     "critical_t",
     "detection_power",
