@@ -27,9 +27,11 @@ OURS = {
     "catalogue": {*LANDING, "measure", "surgery", "reports"},
     "export": {*LANDING, "surgery", "measure"},
     "diagnose": {*LANDING, "measure", "stats", "engine", "study"},
+    "predict": {*LANDING, "measure", "engine", "study", "export"},
     "serve": {*LANDING, "export"},
 }
 HEAVY = {"torch", "torchvision", "timm", "numba", "scipy", "ray", "pandas", "sklearn", "transformers"}
+HEAVY |= {"onnx", "onnxscript", "onnxruntime", "openvino", "tensorrt"}
 HEAVY_ALLOWED = {
     "landing": set(),
     "stats": {"scipy"},
@@ -40,11 +42,13 @@ HEAVY_ALLOWED = {
     "tasks": {"torch", "torchvision", "timm", "numba"},
     "engine": {"torch"},
     "study": {"torch"},
+    "predict": {"torch"},
     "reports": set(),
     "results": set(),
     "testing": {"torch"},
     "catalogue": {"torch"},
     "diagnose": {"torch"},
+    "export": {"torch", "onnx", "onnxscript", "onnxruntime", "openvino", "tensorrt"},
 }
 WITHOUT_TORCH = (
     "tasks/detection/formats",

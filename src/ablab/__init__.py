@@ -30,14 +30,21 @@ __version__ = "0.1.0"
 __all__ = ["compare", "load", "plan", "register", "report", "run", "surgery"]
 
 
-def load(path: str | Path, changes: dict[str, Any] | None = None) -> Study:
-    """Read a study file; `changes` are dotted overrides such as {"baseline.train.epochs": 5}.
+def load(path: str | Path, changes: dict[str, Any] | None = None) -> Any:
+    """Read a study file, a `Study`; or a finished run, its folder or its weights, as a `predict.model.Model`.
 
-    Raises ConfigError for an unknown key, name or type.
+    A model is a function: `model("image.jpg")` gives boxes, scores and labels. `changes` are dotted overrides such as
+    {"baseline.train.epochs": 5} of a study, {"postprocess.nms": "soft"} of a run.
+
+    Raises ConfigError for an unknown key, name or type, and for a path that is neither; StoreError for damaged weights.
     """
-    from ablab.study import spec
+    if Path(path).suffix.lower() in (".yaml", ".yml"):
+        from ablab.study import spec
 
-    return spec.load(Path(path), changes)
+        return spec.load(Path(path), changes)
+    from ablab.predict.network import open_run
+
+    return open_run(Path(path), changes)
 
 
 def plan(study: Study, plugins: Sequence[str | Path] = ()) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -147,12 +147,6 @@ class Task(Protocol):
     def example(self) -> Tensor:
         """An input that the network accepts, for probing: the smallest that is representative."""
 
-    def read(self, path: Path) -> Any:
-        """A sample from an image file, as in evaluation, with an empty truth."""
-
-    def show(self, path: Path, prediction: Any, least: float) -> tuple[list[dict[str, Any]], bytes]:
-        """What of a prediction scores `least` or more: as plain rows, and drawn on the image as PNG bytes."""
-
     def panels(
         self, before: tuple[Items, Settings], after: tuple[Items, Settings], split: str, arm: str, against: str
     ) -> Sequence[Panel]:
@@ -172,3 +166,43 @@ class Task(Protocol):
 
     def surest(self, model: nn.Module, output: Any) -> Tensor:
         """The score that the network is surest of on one image, from its raw output: a scalar with a gradient."""
+
+
+class Objects(NamedTuple):
+    """What is found in an image: boxes (n, 4) x1 y1 x2 y2 in its pixels, scores (n,) falling, labels (n,)."""
+
+    boxes: np.ndarray
+    scores: np.ndarray
+    labels: np.ndarray
+
+
+@runtime_checkable
+class Finder(Protocol):
+    """What a task that finds objects does around its network where there is no truth: when it is used.
+
+    file --read--> image --fit--> pixels, place --network, decode--> boxes, scores --found--> Objects --draw--> picture
+    """
+
+    recipe: Any
+
+    @property
+    def classes(self) -> Sequence[str]:
+        """Class names, in the order of their labels."""
+
+    def read(self, path: Path) -> np.ndarray:
+        """An image file as people see it.  -> (H, W, 3) uint8 RGB; raises DataError for one that cannot be read."""
+
+    def fit(self, image: np.ndarray) -> tuple[np.ndarray, Any]:
+        """An image (H, W, 3) uint8 RGB as the network takes it, (h, w, 3) uint8, and where it went."""
+
+    def decode(self, model: nn.Module, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Images (B, 3, h, w) uint8 -> boxes (B, N, 4) in their pixels and scores (B, N, C) in 0..1, all of them."""
+
+    def found(self, boxes: np.ndarray, scores: np.ndarray, places: Sequence[Any], least: np.ndarray) -> list[Objects]:
+        """What of `decode` is an object, an image each; of class c only what scores `least[c]` or more, (C,) float64.
+
+        Boxes come back in the pixels of the images that `fit` was given, whose `places` are what it returned.
+        """
+
+    def draw(self, image: np.ndarray, objects: Objects) -> np.ndarray:
+        """Objects on a copy of an image (H, W, 3) uint8 RGB; small ones are enlarged first."""

@@ -133,33 +133,6 @@ def test_eval_of_a_run_repeats_what_training_measured(trained: dict[str, Any]) -
     assert (wrong.returncode, "did you mean 'validation'" in wrong.stderr) == (2, True)
 
 
-def test_predict_writes_pictures_and_rows(trained: dict[str, Any], tmp_path: Path) -> None:
-    import cv2
-    import numpy as np
-
-    (tmp_path / "in").mkdir()
-    for name in ("a.png", "b.jpg"):
-        cv2.imwrite(str(tmp_path / "in" / name), np.full((50, 80, 3), 127, np.uint8))
-    done = ablab(
-        "predict", trained["folder"], tmp_path / "in", "--folder", tmp_path / "out", "--threshold", 0, "--json"
-    )
-    assert done.returncode == 0, done.stderr
-    rows = json.loads(done.stdout)["images"]
-    assert [Path(row["image"]).name for row in rows] == ["a.png", "b.jpg"]
-    for row in rows:
-        for detection in row["detections"]:
-            x1, y1, x2, y2 = detection["box"]
-            assert 0 <= x1 <= x2 <= 80
-            assert 0 <= y1 <= y2 <= 50
-            assert detection["class"] in {"0", "1", "2"}
-    assert {path.name for path in (tmp_path / "out").iterdir()} == {"a.png", "b.png", "detections.json"}
-    none = ablab("predict", trained["folder"], tmp_path / "out" / "nothing.png")
-    assert none.returncode == 2
-    (tmp_path / "broken.png").write_bytes(b"no picture")
-    broken = ablab("predict", trained["folder"], tmp_path / "broken.png", "--folder", tmp_path / "out2")
-    assert (broken.returncode, "broken.png" in broken.stderr) == (2, True)
-
-
 def test_data_check_names_the_planted_boxes(bccd: Path) -> None:
     done = ablab("data", "check", bccd, "--json")
     assert done.returncode == 1

@@ -1,8 +1,7 @@
-"""One model without a study: train it, score it, use it."""
+"""One model without a study: train it and score it."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,11 +13,10 @@ from ablab.config import load_yaml, override
 from ablab.contracts import SampleSet, Task
 from ablab.engine.evaluate import evaluate as gather
 from ablab.engine.events import Events, working
-from ablab.engine.precision import Precision, choose
 from ablab.engine.transfer import Transfer, match
 from ablab.errors import ConfigError, suggest
 from ablab.recipe import Recipe
-from ablab.records import RunKey, RunRecord, write_bytes, write_json
+from ablab.records import RunKey, RunRecord
 from ablab.study import spec
 from ablab.study.build import build, untaught
 from ablab.study.close import log_reading
@@ -29,7 +27,6 @@ from ablab.study.train import restore, scores
 from ablab.study.train import train as train_arm
 
 SPLITS = ("train", "validation", "test")
-PICTURES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"}
 
 
 def train(
@@ -119,7 +116,7 @@ def evaluate(place: Path, split: str, data: str | None, events: Events) -> tuple
 
 
 def run_folder(place: Path) -> Path:
-    """The folder itself, where it holds a run. Raises ConfigError with the runs that are inside it, where it does not."""
+    """The folder itself, where it holds a run. Raises ConfigError, with the runs inside it, where it does not."""
     if (place / "run.json").is_file():
         return place
     if not place.is_dir():
@@ -128,48 +125,3 @@ def run_folder(place: Path) -> Path:
     found = sorted(path.parent for path in place.rglob("run.json"))
     shown = "; it holds these: " + ", ".join(map(str, found[:6])) if found else "; `ablab train` makes one"
     raise ConfigError(f"{place} is no run's folder: it has no run.json{shown}")
-
-
-def predict(place: Path, source: Path, out: Path, threshold: float | None, events: Events) -> dict[str, Any]:
-    """Detect in an image or a folder of images; writes pictures and `detections.json` into `out`.
-
-    Raises ConfigError where there is no image, DataError for one that cannot be read.
-    """
-    task, model, arm, settings = restore(run_folder(place))
-    least = settings.get("threshold", 0.25) if threshold is None else threshold
-    images = _images(source)
-    torch.set_num_threads(arm.recipe.train.threads)
-    precision = choose(arm.recipe.train)
-    model = precision.place(model)
-    rows: list[dict[str, Any]] = []
-    start = time.perf_counter()
-    with working(events, "predict", len(images)):
-        for done, path in enumerate(images, start=1):
-            found, png = _predict_one(task, model, precision, path, least)
-            write_bytes(out / f"{path.stem}.png", png)
-            rows.append({"image": str(path), "detections": found})
-            events.advance(done, {})
-    document = {"threshold": least, "images": rows, "seconds": time.perf_counter() - start}
-    write_json(out / "detections.json", document)
-    return document
-
-
-def _predict_one(
-    task: Task, model: torch.nn.Module, precision: Precision, path: Path, least: float
-) -> tuple[list[dict[str, Any]], bytes]:
-    batch = precision.to_device(task.collate([task.read(path)]))
-    with torch.inference_mode(), precision.autocast():
-        prediction = task.predict(model, batch)[0]
-    return task.show(path, prediction, least)
-
-
-def _images(source: Path) -> list[Path]:
-    if source.is_file():
-        return [source]
-    if not source.is_dir():
-        near = suggest(source.name, [p.name for p in source.parent.iterdir()] if source.parent.is_dir() else [])
-        raise ConfigError(f"no image or folder {source}{near}")
-    found = sorted(path for path in source.iterdir() if path.suffix.lower() in PICTURES)
-    if not found:
-        raise ConfigError(f"{source} holds no image; expected one of {', '.join(sorted(PICTURES))}")
-    return found

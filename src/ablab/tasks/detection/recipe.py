@@ -121,6 +121,8 @@ class PostprocessRecipe(Config):
         soft         lowers their scores by exp(-IoU^2 / `sigma`) (Bodla et al. 2017, equation 3)
         soft-linear  lowers the scores of those with an IoU above `iou` by 1 - IoU (equation 2)
 
+    With `agnostic` a box does so to those of every class: two classes never share a place.
+
     `rectangular` cuts whole strides of grey off, of which 64 pixels stay at either side: AP stays, and images of
     another aspect than the input take less time.
     """
@@ -129,6 +131,7 @@ class PostprocessRecipe(Config):
     nms: Literal["hard", "diou", "soft", "soft-linear"] = "hard"
     iou: float = Field(default=0.6, gt=0, le=1)
     sigma: float = Field(default=0.5, gt=0)
+    agnostic: bool = False
     most: int = Field(default=100, ge=1, description="detections an image")
     rectangular: bool = False
 

@@ -35,7 +35,8 @@ def share_kept(settings: PostprocessRecipe) -> Share:
 def suppress(boxes: Tensor, scores: Tensor, labels: Tensor, settings: PostprocessRecipe) -> tuple[Tensor, Tensor]:
     """Take the best box again and again; each time the others of its class keep `share_kept` of their scores.
 
-    It ends with `settings.most`, or where no score is above `settings.confidence`.
+    It ends with `settings.most`, or where no score is above `settings.confidence`. The class is what `labels` says: one
+    for all where suppression is class-agnostic.
     boxes (n, 4), scores (n,) falling, labels (n,) -> indices (k,) and scores (k,), falling
     """
     count = 4 * settings.most

@@ -12,16 +12,16 @@ import torch
 from torch import Tensor, nn
 
 from ablab.config import fingerprint
-from ablab.contracts import Batch, Items, Panel, Sampling, Settings, Splits, Step
+from ablab.contracts import Batch, Items, Objects, Panel, Sampling, Settings, Splits, Step
 from ablab.errors import ConfigError
 from ablab.parts.sampler import Shuffle
 from ablab.registry import make
 from ablab.streams import Key, stream
 from ablab.tasks.detection import anchors as fitting
-from ablab.tasks.detection.augment.letterbox import letterbox
-from ablab.tasks.detection.boxes import Annotation, Detections, Sample
+from ablab.tasks.detection.augment.letterbox import letterbox, rectangle
+from ablab.tasks.detection.boxes import Detections, Sample, Truth
 from ablab.tasks.detection.cache import open_cache
-from ablab.tasks.detection.draw import draw, encode_png
+from ablab.tasks.detection.draw import draw
 from ablab.tasks.detection.formats.dataset import Dataset, manifest, open_dataset
 from ablab.tasks.detection.formats.reading import read_image
 from ablab.tasks.detection.losses.criterion import Criterion
@@ -32,6 +32,8 @@ from ablab.tasks.detection.panels import panels
 from ablab.tasks.detection.postprocess import postprocess, to_detections
 from ablab.tasks.detection.recipe import DetectionRecipe
 from ablab.tasks.detection.samples import DetectionSamples, decode
+
+Place = tuple[tuple[int, int], float, tuple[float, float]]  # an image's (H, W), its scale and its shift in a letterbox
 
 
 class Detection:
@@ -158,10 +160,15 @@ class Detection:
         loss, parts = self._criterion(raw, batch["boxes"], batch["labels"], batch["image_index"])
         return Step(loss, parts)
 
+    def decode(self, model: nn.Module, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Images (B, 3, H, W) uint8 -> boxes (B, N, 4) in their pixels and scores (B, N, C): every place's answer."""
+        head: Any = model.get_submodule("head")
+        boxes, scores = head.decode(model(images.float() / 255))
+        return boxes, scores
+
     def predict(self, model: nn.Module, batch: Batch) -> list[Detections]:
         """Detections in the pixels of each annotated image."""
-        decode: Any = model.get_submodule("head").decode
-        boxes, scores = decode(model(batch["images"].float() / 255))
+        boxes, scores = self.decode(model, batch["images"])
         found = postprocess(boxes, scores, self.recipe.postprocess)
         return [to_detections(f, *place) for f, place in zip(found, batch["placement"], strict=True)]
 
@@ -179,22 +186,30 @@ class Detection:
         """One grey image (1, 3, H, W) of the training size."""
         return torch.full((1, 3, *self.recipe.train.image_size), 0.5)
 
-    def read(self, path: Path) -> Sample:
-        """An image file, letterboxed as in evaluation, with nothing annotated."""
-        height, width = read_image(path).shape[:2]
-        none = np.zeros(0, dtype=bool)
-        blank = Annotation(str(path), path, width, height, np.zeros((0, 4)), np.zeros(0, np.int64), none, none)
-        return DetectionSamples([blank], self.recipe.train.image_size)[0, 0]
+    def read(self, path: Path) -> np.ndarray:
+        """An image file as people see it: upright.  -> (H, W, 3) uint8; raises DataError as `read_image`"""
+        return read_image(path, upright=True)
 
-    def show(self, path: Path, prediction: Detections, least: float) -> tuple[list[dict[str, Any]], bytes]:
-        """Detections that score `least` or more: as rows (box x1 y1 x2 y2 in pixels), and drawn on the image."""
-        kept = prediction.scores >= least
-        seen = Detections(prediction.boxes[kept], prediction.scores[kept], prediction.labels[kept])
-        rows = [
-            {"class": self.classes[label], "score": round(float(score), 4), "box": [round(float(x), 2) for x in box]}
-            for box, score, label in zip(seen.boxes, seen.scores, seen.labels, strict=True)
-        ]
-        return rows, encode_png(draw(read_image(path), seen.boxes, seen.labels, self.classes, seen.scores))
+    def fit(self, image: np.ndarray) -> tuple[np.ndarray, Place]:
+        """An image (H, W, 3), letterboxed as in evaluation, and its size, scale and shift."""
+        size = self.recipe.train.image_size
+        height, width = image.shape[:2]
+        sides = rectangle(height, width, size) if self.recipe.postprocess.rectangular else size
+        none = np.zeros(0, np.int64)
+        truth = Truth("", np.zeros((0, 4)), none, none, none, none)
+        fitted = letterbox(Sample("", image, truth.boxes, none, truth), sides)
+        return fitted.image, ((height, width), fitted.scale, fitted.shift)
+
+    def found(self, boxes: np.ndarray, scores: np.ndarray, places: Sequence[Place], least: np.ndarray) -> list[Objects]:
+        """Detections in the pixels of each image that `fit` took, of class c only those of `least[c]` or more."""
+        decoded = torch.from_numpy(boxes), torch.from_numpy(scores)
+        found = postprocess(*decoded, self.recipe.postprocess, torch.from_numpy(least))
+        seen = [to_detections(f, *place) for f, place in zip(found, places, strict=True)]
+        return [Objects(each.boxes, each.scores, each.labels) for each in seen]
+
+    def draw(self, image: np.ndarray, objects: Objects) -> np.ndarray:
+        """Objects, with their names and scores, on a copy of an image (H, W, 3)."""
+        return draw(image, objects.boxes, objects.labels, self.classes, objects.scores)
 
     def panels(
         self, before: tuple[Items, Settings], after: tuple[Items, Settings], split: str, arm: str, against: str

@@ -1,4 +1,5 @@
-"""Image files as pixels. EXIF orientation is ignored: boxes are annotated in the pixels as they are stored."""
+"""Image files as pixels. EXIF orientation is ignored, as boxes are annotated in the pixels as they are stored, unless
+a picture is asked for upright, as people see it."""
 
 from __future__ import annotations
 
@@ -11,7 +12,7 @@ from typing import BinaryIO
 
 import cv2
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from ablab.errors import DataError
 
@@ -22,14 +23,15 @@ TIFF = (b"II*\0", b"MM\0*")  # the first bytes, by the order of bytes
 TAIL = 64  # bytes in which that end is looked for: some cameras and editors pad a file
 
 
-def read_image(path: Path) -> np.ndarray:
+def read_image(path: Path, upright: bool = False) -> np.ndarray:
     """The image as RGB.  -> (H, W, 3) uint8
 
-    Greyscale is repeated, a palette is looked up, alpha is dropped, of 16 bits the upper eight are kept.
+    Greyscale is repeated, a palette is looked up, alpha is dropped, of 16 bits the upper eight are kept, of an
+    animation the first picture. `upright` turns it as its EXIF data asks viewers to.
     Raises DataError, naming the file, where it is missing, no image, truncated, of 32-bit numbers, or larger than
     `MOST_PIXELS`.
     """
-    return decode(read_bytes(path), path)
+    return decode(read_bytes(path), path, upright)
 
 
 def read_bytes(path: Path) -> bytes:
@@ -49,28 +51,32 @@ def read_lines(path: Path, expected: str) -> list[str]:
         raise DataError(f"cannot read {path}: {error}; expected {expected}, in UTF-8") from None
 
 
-def decode(data: bytes, path: Path) -> np.ndarray:
+def decode(data: bytes, path: Path, upright: bool = False) -> np.ndarray:
     """`read_image` of bytes; `path` is only for messages.  -> (H, W, 3) uint8"""
     with _explained(path):
+        if not data:
+            raise DataError(f"{path} is empty; restore or remove it")
         _size(io.BytesIO(data), path)
-        image = None if data[:4] in TIFF else _by_opencv(data)
-        return _by_pillow(data) if image is None else image
+        image = None if data[:4] in TIFF else _by_opencv(data, upright)
+        return _by_pillow(data, upright) if image is None else image
 
 
-def _by_opencv(data: bytes) -> np.ndarray | None:
+def _by_opencv(data: bytes, upright: bool) -> np.ndarray | None:
+    stored = 0 if upright else cv2.IMREAD_IGNORE_ORIENTATION
     try:
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR | stored)
     except cv2.error:
         return None
     return None if image is None else cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
 
-def _by_pillow(data: bytes) -> np.ndarray:
+def _by_pillow(data: bytes, upright: bool) -> np.ndarray:
     """TIFF, where OpenCV blends alpha with black and is silent about what it cannot read; and what OpenCV refuses."""
     with Image.open(io.BytesIO(data), formats=FORMATS) as picture:
         if picture.mode.startswith("I;16"):  # Pillow itself would cut everything above 255
             return np.repeat((np.asarray(picture) >> 8).astype(np.uint8)[..., None], 3, axis=2)
-        return np.array(picture.convert("RGB"))
+        turned = ImageOps.exif_transpose(picture) if upright else picture
+        return np.array(turned.convert("RGB"))
 
 
 def measure(path: Path) -> tuple[int, int]:

@@ -14,7 +14,13 @@ from ablab.tasks.detection.metrics.average import precision_recall
 from ablab.tasks.detection.metrics.evidence import collect
 from ablab.tasks.detection.metrics.figures import averages, figures
 from ablab.tasks.detection.metrics.settings import CAPS, MAX_DETECTIONS, RECALLS
-from ablab.tasks.detection.metrics.threshold import best_threshold, operating_points, places, threshold_curves
+from ablab.tasks.detection.metrics.threshold import (
+    best_threshold,
+    class_thresholds,
+    operating_points,
+    places,
+    threshold_curves,
+)
 
 
 class DetectionMeter:
@@ -68,8 +74,13 @@ class DetectionMeter:
         return collect(self._predictions, list(self._truths.values()), self.classes, self.max_detections)
 
     def choose(self, items: Items) -> Settings:
-        """The threshold of the highest mean per-class F1; ties go to the highest. Give it validation's evidence."""
-        return {"threshold": best_threshold(items)}
+        """The threshold of the highest mean per-class F1, and as `threshold/<class>` that of each class's own F1.
+
+        Ties go to the highest. Figures are taken at the first (`score`); a detector is used at those of its classes,
+        and at the first where a class has none. Give it validation's evidence.
+        """
+        own = {f"threshold/{name}": threshold for name, threshold in class_thresholds(items).items()}
+        return {"threshold": best_threshold(items)} | own
 
     def score(
         self, items: Items, settings: Settings, weights: np.ndarray | None = None, only: Collection[str] = ()

@@ -1,4 +1,4 @@
-"""Precision, recall and F1 of what scores at least a threshold, at IoU 0.5; and the threshold to choose.
+"""Precision, recall and F1 of what scores at least a threshold, at IoU 0.5; and the thresholds to choose.
 
 All three are means over the classes that have a truth with weight. A class without detections at that threshold has
 precision 0. F1 is 2 TP / (2 TP + FP + FN); `F1_of_means` is the F1 of mean precision and mean recall. They differ:
@@ -70,19 +70,45 @@ def best_threshold(items: Items) -> float:
     """The score at which the mean of per-class F1 is highest; of equals, the highest score."""
     kept = items["detection_ignored"] & FIRST == 0
     wanted = np.bincount(items["truth_label"][counted(items)], minlength=len(items["classes"]))
-    label, score = items["detection_label"][kept], items["detection_score"][kept]
+    score = items["detection_score"][kept]
     if not len(score):
         return FALLBACK_THRESHOLD
-    # rows stand by class, then falling score: F1 of the class if its rows up to this one are kept
-    first = np.searchsorted(label, label, "left")
-    right = np.cumsum(np.append(0, items["detection_matched"][kept] & FIRST))
-    given = np.arange(len(label)) - first + 1
-    f1 = 2 * (right[1:] - right[first]) / (given + wanted[label])
+    f1, given, _ = _f1_down_the_rows(items, kept, wanted)
     gain = np.where(given > 1, np.diff(f1, prepend=0), f1)
     order = np.argsort(-score, kind="stable")
     total = np.cumsum(gain[order])
     last = np.flatnonzero(np.diff(score[order], append=-np.inf))  # equal scores are kept or dropped together
     return float(score[order][last[np.argmax(total[last].round(12))]])  # rounded: sums of one value may differ in a bit
+
+
+def class_thresholds(items: Items) -> dict[str, float]:
+    """The score at which a class's own F1 is highest, by class; of equals, the highest score.
+
+    A class of which nothing right was found is left out: its F1 is 0 at every score, and none can be chosen by it.
+    """
+    kept = items["detection_ignored"] & FIRST == 0
+    wanted = np.bincount(items["truth_label"][counted(items)], minlength=len(items["classes"]))
+    label, score = items["detection_label"][kept], items["detection_score"][kept]
+    f1, _, right = _f1_down_the_rows(items, kept, wanted)
+    last = np.append((label[1:] != label[:-1]) | (score[1:] != score[:-1]), True)[: len(label)]  # as in best_threshold
+    found = {}
+    for index, name in enumerate(items["classes"].tolist()):
+        rows = np.flatnonzero(last & (label == index))
+        if len(rows) and right[rows[-1]]:
+            found[name] = float(score[rows[np.argmax(f1[rows].round(12))]])
+    return found
+
+
+def _f1_down_the_rows(items: Items, kept: np.ndarray, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """F1 of a row's class if the class's rows up to this one are kept, how many those are, and how many are right.
+
+    Rows are the detections `kept` (N,), which stand by class, then falling score; `wanted` (K,) counts truths.
+    """
+    label = items["detection_label"][kept]
+    first = np.searchsorted(label, label, "left")
+    total = np.cumsum(np.append(0, items["detection_matched"][kept] & FIRST))
+    given, right = np.arange(len(label)) - first + 1, total[1:] - total[first]
+    return 2 * right / (given + wanted[label]), given, right
 
 
 def threshold_curves(items: Items, thresholds: np.ndarray) -> dict[str, Any]:
