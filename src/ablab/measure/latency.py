@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -42,32 +43,44 @@ def latency(
     """
     if rounds < 1 or not models:
         raise ConfigError(f"latency wants at least one round and one model, got {rounds} and {len(models)}")
-    names = list(models)
     if channels_last:
         example = _channels_last(example)
         models = {n: copy.deepcopy(m).to(memory_format=torch.channels_last) for n, m in models.items()}
     device = next((t.device for t in tensors(example)), torch.device("cpu"))
-    times: dict[str, list[float]] = {name: [] for name in names}
     with ExitStack() as stack:
         for model in models.values():
             stack.enter_context(still(model))
         stack.enter_context(torch.inference_mode())
         stack.enter_context(torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"))
-        for turn in range(warmup + rounds):
-            first = turn % len(names)
-            for name in names[first:] + names[:first]:
-                seconds = _once(models[name], example, device, clock)
-                if turn >= warmup:
-                    times[name].append(seconds)
+        calls = {name: partial(_once, model, example, device) for name, model in models.items()}
+        return in_turn(calls, rounds, warmup=warmup, clock=clock)
+
+
+def in_turn(
+    calls: Mapping[str, Callable[[], object]],
+    rounds: int,
+    *,
+    warmup: int = 3,
+    clock: Callable[[], float] = time.perf_counter,
+) -> dict[str, Latency]:
+    """Time every call once a round, in turn, as `latency` does; each must have done its work when it returns."""
+    names = list(calls)
+    times: dict[str, list[float]] = {name: [] for name in names}
+    for turn in range(warmup + rounds):
+        first = turn % max(len(names), 1)
+        for name in names[first:] + names[:first]:
+            start = clock()
+            calls[name]()
+            seconds = clock() - start
+            if turn >= warmup:
+                times[name].append(seconds)
     return {name: _summary(values) for name, values in times.items()}
 
 
-def _once(model: nn.Module, example: Example, device: torch.device, clock: Callable[[], float]) -> float:
+def _once(model: nn.Module, example: Example, device: torch.device) -> None:
     wait(device)
-    start = clock()
     forward(model, example)
     wait(device)
-    return clock() - start
 
 
 def wait(device: torch.device) -> None:

@@ -1,0 +1,19 @@
+"""OpenVINO: a graph in XML and its weights beside it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ablab.export.extra import need
+
+
+def write_openvino(onnx_model: Any, path: Path, half: bool) -> None:
+    """Write PATH.xml and PATH.bin from an ONNX model; `half` keeps weights as fp16, which are float32 again once read.
+
+    Raises ConfigError where the package is missing.
+    """
+    openvino = need("openvino")
+    model = openvino.Core().read_model(onnx_model.SerializeToString())
+    path.parent.mkdir(parents=True, exist_ok=True)
+    openvino.save_model(model, str(path), compress_to_fp16=half)
