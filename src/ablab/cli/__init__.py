@@ -4,7 +4,22 @@ from __future__ import annotations
 
 import typer
 
-from ablab.cli import check, compare, data, demo, evaluate, lr, parts, plan, predict, report, run, train, weights
+from ablab.cli import (
+    check,
+    compare,
+    data,
+    demo,
+    evaluate,
+    export,
+    lr,
+    parts,
+    plan,
+    predict,
+    report,
+    run,
+    train,
+    weights,
+)
 
 app = typer.Typer(
     name="ablab",
@@ -23,6 +38,7 @@ app.command("train")(train.train)
 app.command("lr")(lr.lr)
 app.command("eval")(evaluate.evaluate)
 app.command("predict")(predict.predict)
+app.command("export")(export.export)
 app.add_typer(data.app, name="data")
 app.add_typer(parts.app, name="parts")
 app.command("check")(check.check)
