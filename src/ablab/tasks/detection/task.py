@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from ablab.config import fingerprint
 from ablab.contracts import Batch, Items, Objects, Panel, Sampling, Settings, Splits, Step
 from ablab.errors import ConfigError
+from ablab.findings import Case, Chapter, Proposal
 from ablab.parts.sampler import Shuffle
 from ablab.registry import make
 from ablab.streams import Key, stream
@@ -21,6 +22,8 @@ from ablab.tasks.detection import anchors as fitting
 from ablab.tasks.detection.augment.letterbox import letterbox, rectangle
 from ablab.tasks.detection.boxes import Detections, Sample, Truth
 from ablab.tasks.detection.cache import open_cache
+from ablab.tasks.detection.diagnosis.advice import advise
+from ablab.tasks.detection.diagnosis.chapters import read_chapters
 from ablab.tasks.detection.draw import draw
 from ablab.tasks.detection.formats.dataset import Dataset, manifest, open_dataset
 from ablab.tasks.detection.formats.reading import read_image
@@ -217,3 +220,11 @@ class Detection:
         """Pictures of what `arm` fixed and broke of what `against` did, on images of a split."""
         annotations = {annotation.id: annotation for annotation in self.dataset.splits[split]}
         return panels(annotations, self.classes, before, after, arm=arm, against=against)
+
+    def diagnose(self, case: Case) -> Sequence[Chapter]:
+        """The chapters "errors" and "data", as `diagnosis.chapters` reads them."""
+        return read_chapters(case, self.recipe, self.dataset, self.facts())
+
+    def advise(self, case: Case, chapters: Sequence[Chapter]) -> Sequence[Proposal]:
+        """Proposals against the findings, as `diagnosis.advice` ranks them."""
+        return advise(case, chapters, self.recipe, self.dataset)

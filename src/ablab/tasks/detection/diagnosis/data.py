@@ -17,7 +17,7 @@ import numpy as np
 
 from ablab.contracts import Items
 from ablab.errors import DataError
-from ablab.tasks.detection.diagnosis.anchors_fit import AnchorFit, anchors_fit
+from ablab.tasks.detection.diagnosis.anchors_fit import RATIO, AnchorFit, anchors_fit
 from ablab.tasks.detection.diagnosis.balance import Balance, Crowding, balance, crowding
 from ablab.tasks.detection.diagnosis.correction import Explained, explained
 from ablab.tasks.detection.diagnosis.labels import Labels
@@ -72,8 +72,10 @@ def read_data(
     image_size: tuple[int, int],
     anchors: np.ndarray | None = None,
     strides: Sequence[int] = STRIDES,
+    ratio: float = RATIO,
 ) -> DataReading:
-    """Read the labels of every split; no image is opened. `anchors` (L, A, 2) are those of the run's facts."""
+    """Read the labels of every split; no image is opened. `anchors` (L, A, 2) are those of the run's facts, `ratio` the
+    assigner's."""
     labels = {split: Labels.of(images, image_size) for split, images in dataset.splits.items()}
     return DataReading(
         image_size,
@@ -86,7 +88,7 @@ def read_data(
             )
             for split, mine in labels.items()
         },
-        None if anchors is None else anchors_fit(labels["train"], dataset.classes, anchors, strides),
+        None if anchors is None else anchors_fit(labels["train"], dataset.classes, anchors, strides, ratio),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from ablab.contracts import Items
 from ablab.tasks.detection.formats.check.copies import Member, copy_defects
-from ablab.tasks.detection.formats.check.images import look_at_all
+from ablab.tasks.detection.formats.check.images import Look, look_at_all
 from ablab.tasks.detection.formats.dataset import Dataset
 from ablab.tasks.detection.formats.defect import Defect
 from ablab.tasks.detection.metrics.figures import Figure, averages
@@ -22,20 +22,24 @@ BETWEEN = ("same image in two splits", "near-duplicate in two splits", "id in tw
 class SplitLeaks:
     """Of a split: its images, those that an earlier split has, too (`leaked`, their ids), and the share that they are;
     `repeated` are ids of images like an earlier one of this split. Splits stand in the order train, validation, test.
+    `in_train` are those of `leaked` that train has.
     """
 
     images: int
     leaked: tuple[str, ...]
     share: float
     repeated: tuple[str, ...]
+    in_train: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Leaks:
-    """Copies by split, and each as `ablab data check` says it."""
+    """Copies by split, and each as `ablab data check` says it. `copies` are the files of train's images that validation
+    or test has, too: without them train is honest."""
 
     splits: dict[str, SplitLeaks]
     found: tuple[Defect, ...]
+    copies: tuple[Path, ...] = ()
 
 
 def leaks(dataset: Dataset, progress: Callable[[int, int], None] | None = None, workers: int | None = None) -> Leaks:
@@ -53,15 +57,38 @@ def leaks(dataset: Dataset, progress: Callable[[int, int], None] | None = None, 
     home = {member.image.id: member.split for member in members.values()}
     looks = look_at_all([*members], progress, workers)
     found += [(home[defect.where], defect) for defect in copy_defects([*members.values()], looks)]
-    return Leaks({split: _of(split, dataset, found) for split in dataset.splits}, tuple(defect for _, defect in found))
+    seen = dict(zip(members, looks, strict=True))
+    return Leaks(
+        {split: _of(split, dataset, found, seen) for split in dataset.splits},
+        tuple(defect for _, defect in found),
+        _copies(dataset, [split for split in dataset.splits if split != "train"], "train", seen),
+    )
 
 
-def _of(split: str, dataset: Dataset, found: list[tuple[str, Defect]]) -> SplitLeaks:
+def _copies(dataset: Dataset, known: Sequence[str], split: str, looks: Mapping[Path, Look]) -> tuple[Path, ...]:
+    """The files of `split` whose picture one of the splits `known` has, too.
+
+    `copy_defects` names the later one of two, so those come first that are not asked about.
+    """
+    others = {a.path: Member("others", a) for name in known for a in dataset.splits[name]}
+    mine = {a.path: Member(split, a) for a in dataset.splits.get(split, ())}
+    members = [*others.values(), *(member for path, member in mine.items() if path not in others)]
+    path_of = {member.image.id: path for path, member in mine.items()}
+    named = copy_defects(members, [looks[member.image.path] for member in members])
+    copies = {path_of[defect.where] for defect in named if defect.kind in BETWEEN}
+    return tuple(path for path in mine if path in others or path in copies)
+
+
+def _of(split: str, dataset: Dataset, found: list[tuple[str, Defect]], looks: Mapping[Path, Look]) -> SplitLeaks:
     images = len(dataset.splits[split])
     mine = [defect for at, defect in found if at == split]
     leaked = tuple(dict.fromkeys(d.where for d in mine if d.kind in BETWEEN))
     repeated = tuple(dict.fromkeys(d.where for d in mine if d.kind not in BETWEEN))
-    return SplitLeaks(images, leaked, len(leaked) / images if images else float("nan"), repeated)
+    in_train: tuple[str, ...] = ()
+    if leaked and split != "train":
+        copies = {*_copies(dataset, ["train"], split, looks)}
+        in_train = tuple(a.id for a in dataset.splits[split] if a.path in copies)
+    return SplitLeaks(images, leaked, len(leaked) / images if images else float("nan"), repeated, in_train)
 
 
 def flattered(items: Items, leaked: tuple[str, ...]) -> tuple[float, float]:

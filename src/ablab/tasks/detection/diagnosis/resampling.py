@@ -1,7 +1,12 @@
-"""Figures over new images: the readings' side of the image bootstrap. `ablab.stats` draws and makes the intervals."""
+"""Figures over new images: the image bootstrap.
+
+Weights are exponential, one a group of images (Rubin 1981, "The Bayesian bootstrap"), as in `ablab.stats`, which a task
+may not import; intervals are the replicates' percentiles, as counts and shares are skewed.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -11,6 +16,8 @@ from ablab.contracts import Items
 from ablab.errors import DataError
 
 Range = tuple[float, float]
+FEWEST_GROUPS = 10  # groups of images, as in `ablab.stats`: of fewer, their spread is hardly known
+LEVELS = (0.025, 0.975)
 
 
 @dataclass(frozen=True)
@@ -20,6 +27,29 @@ class Resampling:
 
     weights: np.ndarray
     interval: Callable[[float, np.ndarray], Range]
+
+
+def resampling(items: Items, replicates: int, rng: np.random.Generator) -> Resampling | None:
+    """`replicates` draws over the evidence's groups of images, and 95% intervals; None for less than two draws, or for
+    so few groups that nothing can be said of new images.
+
+    The percentiles' distance from the figure is widened by sqrt((G + 1) / (G - 1)): Dirichlet weights understate the
+    variance of a mean over G groups by that much, squared.
+    """
+    alone = items["groups"] == ""  # an image by itself is a group of its own
+    named = np.where(alone, np.char.add("image ", items["images"]), np.char.add("group ", items["groups"]))
+    _, member = np.unique(named, return_inverse=True)
+    groups = int(member.max(initial=-1)) + 1
+    if replicates < 2 or groups < FEWEST_GROUPS:
+        return None
+    weights = rng.exponential(size=(replicates, groups))[:, member.ravel()]
+    wider = math.sqrt((groups + 1) / (groups - 1))
+
+    def interval(figure: float, values: np.ndarray) -> Range:
+        low, high = np.quantile(values, LEVELS)
+        return figure + wider * float(low - figure), figure + wider * float(high - figure)
+
+    return Resampling(weights / weights.mean(axis=1, keepdims=True), interval)
 
 
 def drawn(items: Items, over: Resampling | None) -> np.ndarray:
