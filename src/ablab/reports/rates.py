@@ -25,10 +25,14 @@ def rate_picture(
 
 
 def rate_figure(
-    rates: Sequence[float], losses: Sequence[float], smoothed: Sequence[float], marks: Mapping[str, float]
+    rates: Sequence[float],
+    losses: Sequence[float],
+    smoothed: Sequence[float],
+    marks: Mapping[str, float],
+    size: tuple[int, int] = SIZE,
 ) -> Any:
     """Single losses as dots, the smoothed loss as a line, a vertical line a mark; cut where the loss ran away."""
-    figure, axes = blank(*SIZE, (52, 16, 26, 42))
+    figure, axes = blank(*size, (52, 16, 26, 42))
     axes.plot(rates, losses, ".", color=THEME["muted"], ms=3, alpha=0.6, zorder=2)
     axes.plot(rates, smoothed, color=THEME["ink"], lw=2.2, zorder=4)
     axes.set_xscale("log")
@@ -46,7 +50,7 @@ def rate_figure(
             (-3 if left else 3, 0),
             xycoords=axes.get_xaxis_transform(),
             textcoords="offset points",
-            color=hue,
+            color=THEME["ink"],  # a name in a pale hue could not be read
             ha="right" if left else "left",
             fontsize=SMALL if len(marks) > 2 else FONT,
         )

@@ -48,7 +48,7 @@ def _classes(splits: Splits) -> Block:
 
     rows = [(name, [cell(row, split) for split in splits]) for name, row in counts.items()]
     even = [said for split in splits if (said := _evenness(split, fields.table(splits, split, "balance")))]
-    said = f"There are {len(counts)} classes. {'; '.join(even)}." if even else ""
+    said = f"Of {len(counts)} classes: {'; '.join(even)}." if even else ""
     return Block("Labels by class", said, heat=Heat(["class", *splits], [("", rows)]))
 
 
@@ -207,8 +207,7 @@ def _leaks(found: Mapping[str, Any]) -> Block:
     ]
     return Block(
         "Copies between splits",
-        "An image that stands in train, too, is no test. "
-        f"{fields.count(found, 'found_count')} copies were found{shown}.",
+        f"An image that stands in train, too, is no test. Copies found: {fields.count(found, 'found_count')}{shown}.",
         tables=[*([Grid(head, rows)] if rows else []), *tables],
         more=more,
     )

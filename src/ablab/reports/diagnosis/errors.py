@@ -129,20 +129,25 @@ def _calibration(found: Mapping[str, Any]) -> Block:
     ]
     if len(bins) < 2:
         return Block("")
-    gap = fields.number(found, "gap")
-    towards = "too sure of itself" if (gap or 0.0) > 0 else "not sure enough of itself"
     return Block(
         "Whether scores are what they say",
         f"The {fields.count(found, 'detections')} detections that score at least {fields.plain(found, 'least')} have a "
         f"mean score of {numerals.score(fields.number(found, 'score'))} and a precision of "
-        f"{numerals.score(fields.number(found, 'precision'))}: a gap of {numerals.signed(gap)}"
-        f"{_interval(found, 'gap_interval')}, so the detector is {towards}. The calibration error (D-ECE) is "
-        f"{numerals.score(fields.number(found, 'ece'))}, of which {numerals.score(fields.number(found, 'by_chance'))} "
-        "would be seen by chance if the scores were perfect.",
+        f"{numerals.score(fields.number(found, 'precision'))}: a gap of "
+        f"{numerals.signed(fields.number(found, 'gap'))}{_interval(found, 'gap_interval')}. {_sure(found)}"
+        f"The calibration error (D-ECE) is {numerals.score(fields.number(found, 'ece'))}, of which "
+        f"{numerals.score(fields.number(found, 'by_chance'))} would be seen by chance if the scores were perfect.",
         [reliability(bins, "reliability")],
         note=f"A dot a bin of scores with {OBJECTS} detections or more, as large as their number; below the dashed "
         "line the detector promises more than it keeps.",
     )
+
+
+def _sure(found: Mapping[str, Any]) -> str:
+    """What the gap says, where its interval is on one side of zero."""
+    low, high = fields.pair(found, "gap_interval") or (0.0, 0.0)
+    side = "too sure" if low > 0 else "not sure enough" if high < 0 else ""
+    return f"The detector is {side} of itself. " if side else ""
 
 
 def _interval(found: Mapping[str, Any], name: str) -> str:

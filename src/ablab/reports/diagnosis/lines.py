@@ -12,7 +12,7 @@ from ablab.reports.canvas import PALETTE, SMALL, THEME, Drawing, blank, short, s
 from ablab.reports.figures import few_ticks
 
 SIZE = (300, 190)  # px
-WIDE = (560, 250)
+WIDE = (440, 240)
 
 
 def lines(
@@ -40,7 +40,8 @@ def lines(
         axes.set_yscale("log" if log else "linear")
         if not log:
             few_ticks(axes)
-            axes.yaxis.set_major_formatter("{x:g}")
+        axes.yaxis.set_major_formatter("{x:g}")
+        axes.yaxis.set_minor_formatter("")
         axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
         axes.grid(True, color=THEME["rule"], lw=0.5, alpha=0.6)
         if len(drawn) > 1:
@@ -62,7 +63,7 @@ def _known(x: Sequence[float], column: Sequence[float], log: bool) -> tuple[list
 
 
 def _name_ends(axes: Any, ends: Mapping[str, tuple[float, str]], height: float) -> None:
-    """Names at the right in the order of the lines' last values, pushed apart."""
+    """Names at the right in the order of the lines' last values, pushed apart, each beside its colour."""
     to_share = axes.transScale + axes.transLimits
     axes.figure.canvas.draw_idle()
     places = {key: float(to_share.transform((axes.get_xlim()[1], value))[1]) for key, (value, _) in ends.items()}
@@ -70,8 +71,9 @@ def _name_ends(axes: Any, ends: Mapping[str, tuple[float, str]], height: float) 
     room = 1 - gap * (len(places) - 1)
     for number, key in enumerate(sorted(places, key=lambda key: places[key])):
         last = max(last + gap, min(places[key], room + gap * number))
-        words = {"transform": axes.transAxes, "va": "center", "fontsize": SMALL, "weight": "bold"}
-        axes.text(1.03, last, short(key, 14), color=ends[key][1], **words)
+        at = {"transform": axes.transAxes, "clip_on": False}
+        axes.plot([1.02, 1.05], [last, last], color=ends[key][1], lw=3, **at)
+        axes.text(1.07, last, short(key, 14), va="center", fontsize=SMALL, **at)
 
 
 def reliability(bins: Sequence[tuple[float, float, float, tuple[float, float] | None]], name: str) -> Drawing:

@@ -43,7 +43,7 @@ def _fields(numbers: Mapping[str, Any], objects: Sequence[tuple[float, float]]) 
     for name in names:
         wide, high = (fields.number(theory.get(name), side) for side in ("width", "height"))
         side, effective = min(wide or 0, high or 0) or None, fields.number(heard.get(name), "side")
-        drawn.append(Field(name, side, effective, f"{fields.plain(effective)} of {_side(theory.get(name), side)}"))
+        drawn.append(Field(name, side, effective, f"{fields.plain(effective)} / {_side(theory.get(name), side)}"))
         rows.append((name, _row(theory.get(name), effective, sights.get(name))))
     band = spread("objects", objects)
     head = [
@@ -62,9 +62,9 @@ def _fields(numbers: Mapping[str, Any], objects: Sequence[tuple[float, float]]) 
         "from. A cell that does not hear the whole of an object has to guess its ends.",
         [sizes([*([band] if band else []), *drawn], [], "fields", "Receptive fields in pixels")],
         tables=[Grid(head, rows)],
-        note="Pale: theoretical; full: effective. Blue: objects, 5% to 95%, the middle half thick, and grey behind "
-        "all. Shares are of all objects, by the longer side over the theoretical field. ≥: cut off by the largest "
-        "image that was tried.",
+        note="Pale: theoretical; full: effective, which stands first at the right. Blue: objects, 5% to 95%, the "
+        "middle half thick, and grey behind all. Shares are of all objects, by the longer side over the theoretical "
+        "field. ≥: cut off by the largest image that was tried.",
     )
 
 
@@ -105,10 +105,10 @@ def _activity(found: Sequence[Mapping[str, Any]]) -> Block:
     head = ["activation", "kind", "units", "dead", "saturated", "rms"]
     return Block(
         "Dead units and stuck gates",
-        f"{many} of {len(found)} activations have {fields.share(DULL)} dead units or more, or {fields.share(STUCK)} of "
-        "their outputs at an end.",
+        f"{many} of {len(found)} activations have {DULL:.0%} dead units or more, or {STUCK:.0%} of their outputs at an "
+        "end.",
         tables=[Grid(head, rows[: min(many, MOST_ROWS)])] if many else [],
-        more=[(f"All {len(rows)}", Grid(head, rows))],
+        more=[(f"All {len(rows)}", Grid(head, rows))] if len(rows) > min(many, MOST_ROWS) else [],
         note="Dead: gives the same whatever it is given. Saturated: a gate's outputs within 1% of its range of an end, "
         "where it passes no gradient.",
     )

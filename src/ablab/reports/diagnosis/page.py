@@ -24,6 +24,9 @@ SOUND = "Nothing was found that calls for a change."
 GRAVE, MATTERS = 0.8, 0.4  # severities from which a finding spoils the result, and from which it matters
 
 
+SHEET = 800  # px from which a picture has the page's width to itself
+
+
 @dataclass(frozen=True)
 class Chapter:
     """A chapter with something to show."""
@@ -50,6 +53,7 @@ def as_page(document: Mapping[str, Any], folder: Path) -> str:
             proposals=[_proposal(each) for each in fields.rows(document, "proposals")],
             chapters=[found for key in CHAPTERS if (found := _chapter(document, key, pictures))],
             uris=data_uris(pictures),
+            sheets={picture.file for picture in pictures if _width(picture) > SHEET},
             files=texts(document, "files"),
             notes=texts(document, "notes"),
             settings=flatten(recipe) if (recipe := dict(fields.table(document, "recipe"))) else {},
@@ -138,3 +142,9 @@ def _picture(found: Mapping[str, Any], folder: Path) -> Picture:
     path = (folder / file).resolve()
     inside = path.is_relative_to(folder.resolve()) and path.is_file()
     return Picture(chapter, title, caption, file, path.read_bytes() if inside else None)
+
+
+def _width(picture: Picture) -> int:
+    """Its width in pixels, from a PNG's header (its first chunk, at byte 16); 0 where it is none."""
+    png = picture.png or b""
+    return int.from_bytes(png[16:20], "big") if png.startswith(b"\x89PNG") else 0

@@ -29,7 +29,7 @@ def agreement(splits: Sequence[Mapping[str, Any]]) -> Block:
                 fields.count(each, "asked"),
                 *(fields.share(each, "shares", name) for name in answers),
                 numerals.score(fields.number(each, "overlap")),
-                {True: "yes", False: "no"}.get(fields.inside(each, "trusted"), numerals.NOTHING),
+                "yes" if fields.inside(each, "trusted") is True else "no",
             ],
         )
         for each in splits
@@ -53,7 +53,7 @@ def ranked(found: Mapping[str, Any]) -> Block:
                 fields.text(each, "image"),
                 fields.text(each, "label") or numerals.NOTHING,
                 _seen(each),
-                numerals.score(fields.number(each, "overlap")),
+                numerals.score(fields.number(each, "overlap") if fields.text(each, "seen") else None),
             ],
         )
         for place, each in enumerate(fields.rows(found, "ranked"), start=1)
@@ -63,8 +63,8 @@ def ranked(found: Mapping[str, Any]) -> Block:
         return Block("")
     return Block(
         f"Labels to look at first, in {fields.text(found, 'split') or 'a split'}",
-        f"{fields.count(found, 'ranked_count')} places where the network and {fields.count(found, 'labels')} labels "
-        "disagree, the most suspicious first. A disagreement is no proof: look before you correct.",
+        f"The network disagrees {fields.count(found, 'ranked_count')} times with {fields.count(found, 'labels')} "
+        "labels, the most suspicious first. A disagreement is no proof: look before you correct.",
         tables=[*_doubtful(found), *_explained(found), *tables],
         more=more,
         note="Suspicion is between 0 and 1. IoU is that of the label and of what the network sees; for a missing "

@@ -102,7 +102,7 @@ def _range(found: Mapping[str, Any], rate: float | None) -> Block:
 def _rates(known: Sequence[tuple[float, ...]], marks: Mapping[str, float]) -> Drawing:
     rates, losses, smoothed = (list(column) for column in zip(*known, strict=True))
     with styled():
-        figure = rate_figure(rates, losses, smoothed, marks)
+        figure = rate_figure(rates, losses, smoothed, marks, WIDE)
         said = "; ".join(f"{name} {rate:.2g}" for name, rate in marks.items())
         return Drawing(svg(figure, "range"), f"Loss against the learning rate: {said}")
 
@@ -129,8 +129,8 @@ def _seeds(found: Mapping[str, Any], metric: str) -> Block:
     """What differs more: the arms of the study or the seeds of an arm."""
     kinds = {
         "of_arms": "between arms",
-        "of_seeds": "seeds, all arms alike",
-        "of_rest": "seeds, each arm its own",
+        "of_seeds": "seeds, arms alike",
+        "of_rest": "seeds, each its own",
     }
     known = [(said, value) for name, said in kinds.items() if (value := fields.number(found, name)) is not None]
     rows = [Bar(said, value, None, f"{value:.3g}", said != "between arms") for said, value in known]
