@@ -22,3 +22,13 @@ def golden(tmp_path_factory: pytest.TempPathFactory) -> reports.View:
 def page(golden: reports.View) -> str:
     """The golden study as a page, drawn once."""
     return reports.as_page(golden)
+
+
+@pytest.fixture(scope="session")
+def diagnosed_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A diagnosis of real readings on disk, all but its page; read only."""
+    import diagnosed
+
+    place = tmp_path_factory.mktemp("run") / "diagnosis"
+    diagnosed.build(place)
+    return place

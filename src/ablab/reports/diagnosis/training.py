@@ -114,7 +114,7 @@ def _trial(found: Mapping[str, Any]) -> Block:
     steps = list(range(1, max(len(losses), len(lower)) + 1))
     drawn = lines(steps, {f"at {names[0]}": losses, f"at {names[1]}": lower}, "step", "trial", size=WIDE)
     share = fields.number(found, "share")
-    ends = "" if share is None else f" It learned {share:.2g} times as much as the lower rate did."
+    ends = "" if share is None else f" At {names[0]} it learned {share:.2g} times as much as at {names[1]}."
     broke = " Its loss broke away." if fields.inside(found, "broke") is True else ""
     return Block(
         "The rate against a tenth of it",
