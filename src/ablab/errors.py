@@ -10,6 +10,7 @@
     `-- RunError           it failed while running: exit code 1
         |-- Diverged       NaN or inf in training
         `-- StoreError     a record or folder that cannot be written or read
+            `-- Damaged    a file whose content is not what was written
 
 Every message says what was expected, what came, where, and what to do next.
 """
@@ -67,6 +68,10 @@ class Diverged(RunError):
 
 class StoreError(RunError):
     """A record or folder that cannot be written or read."""
+
+
+class Damaged(StoreError):
+    """A file whose content is not what was written: cut off, or changed by other hands."""
 
 
 def suggest(word: str, valid: Iterable[str], most: int = 12) -> str:

@@ -5,6 +5,9 @@ STUDY/
   plan.json                   every arm's sites, cost and pre-flight notes
   runs/ARM/SEED-FINGERPRINT/
     record.json               written last and at once: a folder without it is an unfinished run
+    claim-0.json              who does the run, as long as it is under way
+    progress.json             how far it is, every few seconds; gone when it has ended
+    snapshot.safetensors      from which an unfinished run goes on; gone when its record stands
     curves.csv                one row an epoch
     items-validation.npz      per-image evidence
     weights.safetensors
@@ -23,16 +26,17 @@ import math
 import os
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 
-from ablab.errors import StoreError
+from ablab.errors import Damaged, StoreError
 
 Status = Literal["done", "failed", "diverged"]
+RECORD_VERSION = 1  # of record.json; those without the field are 0, and differ in nothing else
 
 
 @dataclass(frozen=True)
@@ -126,10 +130,11 @@ def holding(folder: Path, busy: str, elsewhere: str) -> Iterator[None]:
         yield
 
 
-def write_bytes(path: Path, content: bytes) -> None:
+def write_bytes(path: Path, content: bytes, durable: bool = True) -> None:
     """Write a file whole or not at all: a temporary file beside it, flushed to disk, then renamed.
 
-    Raises StoreError where the disk is full or the folder cannot be written.
+    Without `durable` nothing is flushed: for what may be lost with the machine, but not read in halves. Raises
+    StoreError where the disk is full or the folder cannot be written.
     """
     temporary = ""
     try:
@@ -137,16 +142,43 @@ def write_bytes(path: Path, content: bytes) -> None:
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         with os.fdopen(handle, "wb") as file:
             file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(temporary, 0o666 & ~umask)
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
+        os.chmod(temporary, 0o666 & ~UMASK)
         os.replace(temporary, path)
+        temporary = ""
+        if durable:
+            _flush(path.parent)
     except OSError as error:
-        if temporary:
-            Path(temporary).unlink(missing_ok=True)
         raise StoreError(f"cannot write {path}: {error.strerror or error}; what was finished before is kept") from None
+    finally:
+        if temporary:
+            with suppress(OSError):
+                os.unlink(temporary)
+
+
+def _flush(folder: Path) -> None:
+    """Bring a folder's names to disk: what is written next shall not outlive what was written before.
+
+    Some network file systems refuse it; then the order is their own affair.
+    """
+    with suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def _umask() -> int:
+    """The process's umask, which can only be read by setting it; two threads at once would leave it at 0."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+UMASK = _umask()
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -175,13 +207,15 @@ def plain_json(value: Any) -> Any:
 
 
 def read_json(path: Path) -> Any:
-    """Read JSON; StoreError names a file that is missing or damaged."""
+    """Read JSON; StoreError names a file that is missing, Damaged one that is no JSON."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise StoreError(f"no file {path}") from None
-    except (OSError, ValueError) as error:
-        raise StoreError(f"{path} is damaged: {error}; move it away and run again") from None
+    except OSError as error:
+        raise StoreError(f"cannot read {path}: {error.strerror or error}") from None
+    except (ValueError, RecursionError) as error:
+        raise Damaged(f"{path} is damaged: {error}; move it away and run again") from None
 
 
 def write_items(path: Path, items: Mapping[str, np.ndarray]) -> None:
@@ -204,26 +238,43 @@ def read_items(path: Path) -> dict[str, np.ndarray]:
 
 def write_record(folder: Path, record: RunRecord) -> None:
     """Write a run's record into its folder inside the study `folder`."""
-    write_json(folder / record.key.folder / "record.json", record)
+    write_json(folder / record.key.folder / "record.json", {"version": RECORD_VERSION, **plain_json(record)})
 
 
 def read_record(path: Path) -> RunRecord:
-    """Read `record.json`; StoreError where it does not fit."""
+    """Read `record.json` of this version or an older one.
+
+    Raises Damaged where it is no record, and StoreError for one of a newer version: that one is sound, and stays.
+    """
     data = read_json(path)
     try:
-        data["key"] = RunKey(**data["key"])
-        edits = data.get("edits") or {}
-        sites = tuple(
-            SiteReport(**site | {n: tuple(site[n]) for n in ("input_shape", "output_shape")})
-            for site in edits.get("sites", ())
-        )
-        data["edits"] = EditReport(**edits | {"sites": sites, "unreached": tuple(edits.get("unreached", ()))})
-        data["notes"] = tuple(data.get("notes", ()))
-        return RunRecord(**data)
-    except (TypeError, KeyError) as error:
-        raise StoreError(
-            f"{path} is not a run record of this version: {error}; delete its folder and run again"
+        version = data.pop("version", 0)
+        if version > RECORD_VERSION:
+            raise StoreError(
+                f"{path} has record version {version}, and this ablab reads up to {RECORD_VERSION}: a newer one wrote "
+                "it; install that one, or give another folder"
+            )
+        return _record(data)
+    except (TypeError, KeyError, ValueError, AttributeError) as error:
+        raise Damaged(
+            f"{path} is damaged, or no run record: {type(error).__name__}: {error}; the same command of its study sets "
+            "it aside and does the run again"
         ) from None
+
+
+def _record(data: dict[str, Any]) -> RunRecord:
+    data["key"] = RunKey(**data["key"])
+    edits = data.get("edits") or {}
+    sites = tuple(
+        SiteReport(**site | {n: tuple(site[n]) for n in ("input_shape", "output_shape")})
+        for site in edits.get("sites", ())
+    )
+    data["edits"] = EditReport(**edits | {"sites": sites, "unreached": tuple(edits.get("unreached", ()))})
+    data["notes"] = tuple(data.get("notes", ()))
+    record = RunRecord(**data)
+    if record.status not in get_args(Status) or not all(isinstance(of, dict) for of in record.scores.values()):
+        raise ValueError(f"status '{record.status}', scores {str(record.scores)[:80]}")
+    return record
 
 
 def read_records(folder: Path) -> list[RunRecord]:
