@@ -29,12 +29,22 @@ def test_each_answer_by_hand() -> None:
     )
     seen = agreement(meter.items(), "validation")
     assert seen.asked == 3  # half of the seven labels of `a`, and none of one of `b`
-    assert seen.shares == pytest.approx({"agreed": 1 / 3, "misnamed": 1 / 3, "misplaced": 1 / 3, "unlabelled": 0})
+    assert seen.shares == pytest.approx(
+        {"agreed": 1 / 3, "misnamed": 1 / 3, "misplaced": 1 / 3, "loose": 0, "unlabelled": 0}
+    )
     assert seen.overlap == pytest.approx((1 + 1 / 3) / 2)
     assert not seen.trusted
     without = agreement(meter.items(), "validation", ["b"])
     assert without.asked == 2
     assert without.shares["misnamed"] == 0
+
+
+def test_a_box_of_another_size_is_loose_and_held_against_no_label() -> None:
+    meter = DetectionMeter(("a",))
+    boxes, none = np.array([[0, 0, 10, 10], [100, 0, 110, 10.0]]), np.zeros(2, bool)
+    found = Detections(np.array([[0, 0, 16, 16.0]]), np.array([0.9]), np.zeros(1, int))  # IoU 0.39, 1.6 times
+    meter.update([found], [Truth("i", boxes, np.zeros(2, int), np.full(2, 100.0), none, none)])
+    assert agreement(meter.items(), "validation").shares["loose"] == 1
 
 
 def test_wilson_as_published() -> None:
@@ -49,14 +59,14 @@ def test_wilson_as_published() -> None:
     ("fault", "answer"), [("class", "misnamed"), ("place", "misplaced"), ("missing", "unlabelled")]
 )
 def test_a_planted_fault_is_above_what_is_usual_and_no_other_is(fault: str, answer: str, seed: int) -> None:
-    seen = agreement(plant(seed, fault, share=0.15).items, "validation")
+    seen = agreement(plant(seed, fault, share=0.15, images=150).items, "validation")
     assert seen.trusted
     assert {name for name, usual in USUAL.items() if seen.at_least[name] > usual} == {answer}
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_clean_labels_are_below_what_is_usual(seed: int) -> None:
-    seen = agreement(plant(seed).items, "validation")
+    seen = agreement(plant(seed, images=150).items, "validation")
     assert seen.asked >= LEAST_ASKED
     assert all(seen.at_least[name] <= usual for name, usual in USUAL.items())
 

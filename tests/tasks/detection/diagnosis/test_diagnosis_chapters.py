@@ -96,7 +96,7 @@ def test_nothing_is_proven_on_clean_data_and_numbers_are_json() -> None:
     ("planted", "fault"), [("class", "labels misnamed"), ("place", "labels misplaced"), ("missing", "labels missing")]
 )
 def test_faults_of_labels(planted: str, fault: str) -> None:
-    items = plant(1, planted, share=0.15).items
+    items = plant(1, planted, share=0.15, images=150).items
     data = dataset(items)
     found = read_chapters(case(items), RECIPE, data, FACTS)
     assert PROVEN & set(faults(found)) == {fault}
