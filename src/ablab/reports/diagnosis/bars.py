@@ -11,6 +11,7 @@ from ablab.reports.figures import WIDTH
 
 STEP = 24  # px a row
 GUTTER, RIGHT = 118, 128  # px for the names and for what stands beside a bar
+LETTER = 6.8  # px, a little more than a small one takes in the mean
 
 
 @dataclass(frozen=True)
@@ -24,31 +25,33 @@ class Bar:
     faint: bool = False
 
 
-def bars(rows: Sequence[Bar], label: str, name: str, says: str, hue: str = PALETTE[1]) -> Drawing:
-    """Bars from zero, the names at the left; `name` is the drawing's own, `label` the axis's."""
+def bars(rows: Sequence[Bar], label: str, name: str, says: str, hue: str = PALETTE[1], gutter: int = GUTTER) -> Drawing:
+    """Bars from zero, the names in a `gutter` at the left; `name` is the drawing's own, `label` the axis's."""
     ends = [0.0, *(end for row in rows for end in (row.value, *(row.interval or ())))]
     low, high = min(ends), max(ends)
     room = 0.04 * ((high - low) or 1.0)
     with styled():
-        figure, axes = blank(WIDTH, STEP * len(rows) + 44, (GUTTER, RIGHT, 4, 38))
+        figure, axes = blank(WIDTH, STEP * len(rows) + 44, (gutter, RIGHT, 4, 38))
         axes.set(xlim=(low - room if low < 0 else 0, high + room), ylim=(len(rows) - 0.5, -0.5), xlabel=label)
         for height, row in enumerate(rows):
             axes.barh(height, row.value, 0.62, color=hue, alpha=0.35 if row.faint else 0.75, lw=0, zorder=2)
             if row.interval:
                 axes.plot(row.interval, [height] * 2, color=THEME["ink"], lw=1.4, zorder=3)
         axes.axvline(0, color=THEME["muted"], lw=1, zorder=4)
-        name_rows(axes, [(row.name, row.beside) for row in rows])
+        name_rows(axes, [(row.name, row.beside) for row in rows], gutter)
         axes.xaxis.set_major_formatter("{x:g}")
         return Drawing(svg(figure, name), f"{says}: " + "; ".join(f"{row.name} {row.beside}" for row in rows))
 
 
-def name_rows(axes: Any, words: Sequence[tuple[str, str]]) -> None:
+def name_rows(axes: Any, words: Sequence[tuple[str, str]], gutter: int = GUTTER) -> None:
     """Names left of a figure's rows, and what stands beside them at the right."""
     from matplotlib.ticker import MaxNLocator
 
     place = axes.get_yaxis_transform()
     for height, (name, beside) in enumerate(words):
-        axes.text(-0.03, height, short(name, 19), transform=place, ha="right", va="center", fontsize=SMALL)
+        axes.text(
+            -0.03, height, short(name, int(gutter / LETTER)), transform=place, ha="right", va="center", fontsize=SMALL
+        )
         axes.text(1.03, height, beside, transform=place, va="center", fontsize=SMALL)
     axes.spines["left"].set_visible(False)
     axes.tick_params(axis="y", left=False, labelleft=False)

@@ -17,6 +17,8 @@ from ablab.reports.grids import Grid
 MOST_LAYERS = 20
 MOST_ROWS = 12
 DULL = 0.01  # share of a layer's units that are dead, from which it is listed
+GUTTER_OF_LAYERS = 196  # px
+BUSY = 0.75  # of a plain pass: where the modules' sum is less, the machine was busy (`diagnose.network.timing`)
 STUCK = 0.5  # share of a gate's outputs near an end, from which it is listed
 
 
@@ -173,13 +175,14 @@ def _timing(found: Mapping[str, Any]) -> Block:
         return Block("")
     whole = sum(ms for ms, _ in layers) or 1.0
 
-    def row(name: str, ms: float, faint: bool = False) -> Bar:
-        return Bar(name, ms, None, f"{ms:.2f} ms, {fields.share(ms / whole)}", faint)
+    def row(name: str, ms: float) -> Bar:
+        return Bar(name, ms, None, f"{ms:.2f} ms, {fields.share(ms / whole)}")
 
     rows = [row(fields.text(each, "name") or "the network itself", ms) for ms, each in layers[:MOST_LAYERS]]
-    rest = layers[MOST_LAYERS:]
-    if rest:
-        rows.append(row(f"{len(rest)} others", sum(ms for ms, _ in rest), True))
+    rest = [ms for ms, _ in layers[MOST_LAYERS:]]
+    others = (
+        f"The {len(rest)} other modules take {sum(rest):.2f} ms, {fields.share(sum(rest) / whole)}. " if rest else ""
+    )
     grid = [
         (
             fields.text(each, "name") or "the network itself",
@@ -192,6 +195,13 @@ def _timing(found: Mapping[str, Any]) -> Block:
         f"One image takes {numerals.milliseconds(fields.number(found, 'plain_ms'))} ms in the median, "
         f"{numerals.milliseconds(fields.number(found, 'whole_ms'))} ms where every module is timed. A module's time is "
         "what it spends itself, without those inside it.",
-        [bars(rows, "ms of a pass", "timing", "Time of each module", PALETTE[0])],
+        [bars(rows, "ms of a pass", "timing", "Time of each module", PALETTE[0], GUTTER_OF_LAYERS)],
+        note=others + _busy(found),
         more=[("By module", Grid(["module", "kind", "ms", "calls"], grid))],
     )
+
+
+def _busy(found: Mapping[str, Any]) -> str:
+    """Whether the plain pass was so much slower than its parts that it cannot have had the machine to itself."""
+    plain, whole = fields.number(found, "plain_ms") or 0.0, fields.number(found, "whole_ms") or 0.0
+    return "The machine was busy: the whole is uncertain, the order is not." if whole < BUSY * plain else ""

@@ -74,7 +74,7 @@ def ranked(found: Mapping[str, Any]) -> Block:
 
 def _seen(each: Mapping[str, Any]) -> str:
     seen, score = fields.text(each, "seen"), fields.number(each, "score")
-    return f"{seen} {score:.2f}" if seen and score is not None else seen or numerals.NOTHING
+    return f"{seen} ({score:.2f})" if seen and score is not None else seen or numerals.NOTHING
 
 
 def _doubtful(found: Mapping[str, Any]) -> list[Grid]:
