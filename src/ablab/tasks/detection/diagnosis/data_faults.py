@@ -24,7 +24,7 @@ from ablab.tasks.detection.diagnosis.leaks import Leaks
 from ablab.tasks.detection.diagnosis.reach import FEW_PIXELS, Reach
 
 # (answer, the share that clean labels may get, what is wrong). On photo-digits, seeds 100 and 101, labels without that
-# fault have at most 0.9%, 0.7% and 3.6%; with a tenth of the labels faulty it is 6.7% and 9.8%, 9.5% and 12%.
+# fault have at most 0.9%, 1.0% and 3.6%; with a tenth of the labels faulty it is 6.7% and 9.8%, 9.5% and 12%.
 DOUBTS = (
     ("misnamed", 0.025, "another class"),
     ("misplaced", 0.03, "another place"),
