@@ -9,6 +9,7 @@ from ablab.cli import (
     compare,
     data,
     demo,
+    diagnose,
     evaluate,
     export,
     lr,
@@ -36,6 +37,7 @@ app.command("report")(report.report)
 app.command("compare")(compare.compare)
 app.command("train")(train.train)
 app.command("lr")(lr.lr)
+app.command("diagnose")(diagnose.diagnose)
 app.command("eval")(evaluate.evaluate)
 app.command("predict")(predict.predict)
 app.command("export")(export.export)
