@@ -7,7 +7,7 @@ limits, as its largest usable rate scatters: by a factor of five over seeds, see
 Measured on photo-digits (1,200 scenes of 128 pixels, YOLOv5n, AdamW, batch 8; trials of 150 steps, range tests of 100):
 
                                                 rate 0.003 (sound)          rate 0.03 (AP 0.32 in place of 0.39)
-    share of a tenth's fall                     3.0 to 4.3 (four seeds)     0.56 to 0.79 (seven), 0.97 to 1.07 (three seeds)
+    share of a tenth's fall                     3.0 to 4.3 (four seeds)     0.56 to 0.79 (seven seeds), 0.97 to 1.07 (3)
     rate / where the range's fall was reached   0.2 to 0.4 (six seeds)      2.1 to 4
 
 The three are why the range test is asked as well: by `BEHIND` alone, sharp as it is, they would pass or nearly so.
