@@ -54,7 +54,7 @@ def predict(
     overlap: Annotated[
         float | None, typer.Option("--overlap", min=0, max=0.9, help="The share that windows overlap. [default: 0.2]")
     ] = None,
-    batch: Annotated[int, typer.Option("--batch", min=1, help="Images that go through the network together.")] = 8,
+    batch: Annotated[int, typer.Option("--batch", min=1, help="Images that go through the network together.")] = 16,
     limit: Annotated[int | None, typer.Option("--limit", min=1, help="End after so many images and frames.")] = None,
     ids: Annotated[
         Path | None, typer.Option("--ids", help="A COCO file whose image and category ids --format coco is to use.")

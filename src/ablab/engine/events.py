@@ -24,7 +24,7 @@ class Events(Protocol):
     """Told about progress. Work may nest: a `begin` inside another (validation in training) ends before it."""
 
     def begin(self, name: str, total: int) -> None:
-        """Work of `total` steps starts."""
+        """Work of `total` steps starts; 0 where nobody knows how many there will be."""
 
     def advance(self, done: int, values: Values) -> None:
         """`done` of the steps are done; `values` are worth seeing (the loss)."""
@@ -99,9 +99,10 @@ class Lines:
         work.first = first, since = work.first or (done, now)
         if now - self._shown >= self.every and done > first:
             self._shown = now
-            left = clock((now - since) / (done - first) * (work.total - done))
+            pace = (now - since) / (done - first)
+            left = f"/{work.total}, {clock(pace * max(work.total - done, 0))} left" if work.total else ""
             said = "".join(f", {name} {value:.4g}" for name, value in values.items())
-            self.say(f"{work.name} {done}/{work.total}, {left} left{said}")
+            self.say(f"{work.name} {done}{left}{said}")
 
     def end(self) -> None:
         work = self._work.pop()
@@ -127,7 +128,7 @@ class Row:
 
     def begin(self, name: str, total: int) -> None:
         title = f"{self._label}: {name}" if self._label else name
-        self._tasks.append(self._progress.add_task(title, total=total, values=""))
+        self._tasks.append(self._progress.add_task(title, total=total or None, values=""))
         self._progress.start()
 
     def advance(self, done: int, values: Values) -> None:

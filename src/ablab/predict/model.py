@@ -22,6 +22,9 @@ from ablab.predict.video import Video
 if TYPE_CHECKING:
     from ablab.predict.pixels import Given
 
+BATCH = 16  # images that go through the network together: more gain little on a processor, and take memory
+HELD = 2**28  # bytes of images that wait for the network, or go through it together
+
 # Fitted images (B, h, w, 3) uint8 RGB -> boxes (B, N, 4) in their pixels and scores (B, N, C) in 0..1, float32.
 Runner = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
 
@@ -50,7 +53,7 @@ class Model:
     """
 
     def __init__(
-        self, finder: Finder, runner: Runner, thresholds: Mapping[str, float], *, batch: int = 8, name: str = ""
+        self, finder: Finder, runner: Runner, thresholds: Mapping[str, float], *, batch: int = BATCH, name: str = ""
     ) -> None:
         self.finder, self.runner, self.batch, self.name = finder, runner, batch, name
         self.thresholds = dict(thresholds)
@@ -104,24 +107,30 @@ class Model:
 
     def find(
         self, frames: Iterable[Frame | Failure], asked: Asked, *, live: bool = False
-    ) -> Iterator[Result | Failure]:
+    ) -> Generator[Result | Failure]:
         """Results in the order of their frames; a Failure passes through. Frames are read, cut and fitted in a thread.
 
-        A `live` source is looked at frame by frame, and frames that came meanwhile are passed over.
+        Of a `live` source the newest frame is looked at, and those that came meanwhile are passed over.
         """
-        batch = 1 if live else self.batch
-        depth = 1 if live else 2 * batch
+        if live:
+            with Ahead(lambda: iter(frames), 1, fresh=True) as newest:
+                yield from self._results(_grouped(self._pieces(newest, asked), 1), asked)
+        else:
+            most = 2 * self.batch
+            with Ahead(lambda: self._pieces(frames, asked), most, weigh=_weight, bytes=HELD) as pieces:
+                yield from self._results(_grouped(pieces, self.batch), asked)
+
+    def _results(self, groups: Iterable[list[_Piece] | Failure], asked: Asked) -> Generator[Result | Failure]:
         collected: list[Objects] = []
-        with Ahead(lambda: self._pieces(frames, asked), depth, live) as pieces:
-            for group in _grouped(pieces, batch):
-                if isinstance(group, Failure):
-                    yield group
-                    continue
-                for piece, objects in zip(group, self._look(group, asked), strict=True):
-                    collected.append(objects)
-                    if piece.last:
-                        yield self._result(piece, collected, asked)
-                        collected = []
+        for group in groups:
+            if isinstance(group, Failure):
+                yield group
+                continue
+            for piece, objects in zip(group, self._look(group, asked), strict=True):
+                collected.append(objects)
+                if piece.last:
+                    yield self._result(piece, collected, asked)
+                    collected = []
 
     def _pieces(self, frames: Iterable[Frame | Failure], asked: Asked) -> Iterator[_Piece | Failure]:
         for each in frames:
@@ -144,6 +153,13 @@ class Model:
         return Result(piece.frame, *whole, finder=self.finder)
 
 
+def _weight(piece: _Piece | Failure) -> int:
+    """The bytes that wait with a piece; a frame's are counted with its last."""
+    if isinstance(piece, Failure):
+        return 0
+    return piece.pixels.nbytes + (piece.frame.pixels.nbytes if piece.last else 0)
+
+
 def _frames(sources: Iterable[Source], read: Callable[[Path], np.ndarray]) -> Iterator[Frame | Failure]:
     for source in sources:
         try:
@@ -160,7 +176,7 @@ def _frames(sources: Iterable[Source], read: Callable[[Path], np.ndarray]) -> It
 
 
 def _grouped(pieces: Iterable[_Piece | Failure], most: int) -> Iterator[list[_Piece] | Failure]:
-    """Neighbours of one shape together, at most so many."""
+    """Neighbours of one shape together, at most so many, and no more than `HELD` bytes."""
     group: list[_Piece] = []
     for piece in pieces:
         if group and (isinstance(piece, Failure) or piece.pixels.shape != group[0].pixels.shape):
@@ -170,7 +186,7 @@ def _grouped(pieces: Iterable[_Piece | Failure], most: int) -> Iterator[list[_Pi
             yield piece
             continue
         group.append(piece)
-        if len(group) == most:
+        if len(group) == most or sum(map(_weight, group)) >= HELD:
             yield group
             group = []
     if group:

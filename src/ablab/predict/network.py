@@ -17,7 +17,7 @@ from ablab.engine.memory import SIGNS
 from ablab.engine.precision import Precision, choose
 from ablab.errors import ConfigError, RunError
 from ablab.predict.asked import chosen
-from ablab.predict.model import Model
+from ablab.predict.model import BATCH, Model
 from ablab.recipe import Recipe
 from ablab.study.single import run_folder
 from ablab.study.train import restore
@@ -49,7 +49,7 @@ class Network:
             raise
 
 
-def open_run(place: Path, changes: Mapping[str, Any] | None = None, batch: int = 8) -> Model:
+def open_run(place: Path, changes: Mapping[str, Any] | None = None, batch: int = BATCH) -> Model:
     """A finished run as a model; `place` is its folder or the weights in it.
 
     `changes` are dotted recipe fields that speak of a trained network's use: `postprocess.*`, `train.device`,

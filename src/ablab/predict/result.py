@@ -46,7 +46,7 @@ class Failure:
     error: str
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Result:
     """The objects of one image: boxes (n, 4) float64 x1 y1 x2 y2 in its pixels, scores (n,) falling, labels (n,) int64.
 
@@ -54,11 +54,11 @@ class Result:
     indices give a Result of these: `result[result.scores > 0.5]`, `result[result.names == "dog"]`.
     """
 
-    frame: Frame = field(repr=False)
+    frame: Frame
     boxes: np.ndarray
     scores: np.ndarray
     labels: np.ndarray
-    finder: Finder = field(repr=False)
+    finder: Finder
 
     @property
     def names(self) -> np.ndarray:
@@ -77,6 +77,11 @@ class Result:
 
     def __len__(self) -> int:
         return len(self.scores)
+
+    def __repr__(self) -> str:
+        names = self.names.tolist()
+        counts = ", ".join(f"{names.count(name)} {name}" for name in sorted({*names})) or "nothing"
+        return f"Result({self.frame.source}: {counts})"
 
     def __iter__(self) -> Iterator[Detection]:
         return (self[i] for i in range(len(self)))

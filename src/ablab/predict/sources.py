@@ -30,9 +30,12 @@ def expand(given: Iterable[str | Path]) -> list[Source]:
     """Every picture, video and stream that some words mean, files in the order of their names, each once.
 
     A word is a file, a folder (its pictures and videos), a pattern (`shots/**/*.jpg`), a camera's number, or a stream's
-    address. Raises ConfigError for a word that means nothing, with the nearest name.
+    address. Raises ConfigError for a word that means nothing, with the nearest name, and for a stream among others.
     """
     found = [source for word in given for source in _meant(str(word))]
+    live = next((source.place for source in found if source.kind == "live"), None)
+    if live and len(found) > 1:
+        raise ConfigError(f"the camera or stream {live} never ends: nothing else would have its turn; give it alone")
     return list(dict.fromkeys(found))
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Collection, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from ablab.engine.events import Events, working
 from ablab.errors import DataError
 from ablab.predict.asked import Asked
+from ablab.predict.behind import Behind
 from ablab.predict.model import Model
 from ablab.predict.pictures import Pictures
 from ablab.predict.result import Failure, Result
@@ -62,18 +63,19 @@ def work(
     if known:
         known.check((source.place for source in sources), model.classes)
     job = Job(folder, model.name, model.classes, least, sources, known)
-    writers = [FORMS[name](job) for name in dict.fromkeys(forms)] + ([Pictures(job)] if draw else [])
+    writers: list[Writer] = [*(FORMS[name](job) for name in dict.fromkeys(forms))] + (
+        [Behind(Pictures(job))] if draw else []
+    )
     tally, start = Tally(), time.perf_counter()
     try:
-        with working(events, "predict", _length(sources, most)):
+        with ExitStack() as finishing, working(events, "predict", _length(sources, most)):
+            for writer in writers:
+                finishing.callback(writer.close, tally.failed)
             _go(model, sources, asked, writers, tally, events, most)
     except KeyboardInterrupt:
         if not any(source.kind == "live" for source in sources):
             raise
-    finally:
-        for writer in writers:
-            writer.close(tally.failed)
-        tally.seconds = time.perf_counter() - start
+    tally.seconds = time.perf_counter() - start
     return tally
 
 
