@@ -1,7 +1,8 @@
 """Faults planted on purpose: are they found, and ranked first? `python benchmarks/diagnosis.py`
 
 Eight faults and none at all, ten seeds each: ninety small trainings (`planted/`), each diagnosed as `ablab diagnose`
-does. Writes the table into RESULTS.md and docs/diagnosis.md. What is finished is not done again: give the same --root.
+does but for prices. Writes the table into RESULTS.md and docs/diagnosis.md. What is finished under --root is not done
+again; --again diagnoses the same trainings anew.
 """
 
 from __future__ import annotations
@@ -38,11 +39,12 @@ def main() -> None:
     parser.add_argument("--root", type=Path, default=Path("runs/planted"), help="where trainings are kept")
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--jobs", type=int, default=2, help="trainings at a time, a core each")
+    parser.add_argument("--again", action="store_true", help="diagnose anew what was diagnosed before")
     parser.add_argument("--dry", action="store_true", help="print, and write nothing")
     asked = parser.parse_args()
     wanted = [(fault, seed) for seed in range(asked.seeds) for fault in FAULTS]
     with ProcessPoolExecutor(asked.jobs, get_context("spawn")) as pool:
-        jobs = [pool.submit(found, fault, seed, asked.root) for fault, seed in wanted]
+        jobs = [pool.submit(found, fault, seed, asked.root, asked.again) for fault, seed in wanted]
         rows = []
         for (fault, seed), job in zip(wanted, jobs, strict=True):
             rows.append((fault, seed, job.result()))
@@ -54,14 +56,16 @@ def main() -> None:
         DOCS.write_text(re.sub(r"(?s)(?<=<!-- planted -->\n).*?(?=<!-- end -->)", text + "\n", DOCS.read_text()))
 
 
-def found(fault: str, seed: int, root: Path) -> list[dict[str, Any]]:
+def found(fault: str, seed: int, root: Path, again: bool = False) -> list[dict[str, Any]]:
     """The findings of a training with that fault, the worst first."""
     from ablab.diagnose.examine import Asked, examine
     from ablab.engine.events import Silent
 
-    place = trained(fault, seed, root)
-    document, _ = examine(place, Asked(prices=False, folder=root / "diagnosed" / f"{fault}-{seed}"), Silent())
-    return json.loads(json.dumps(document["findings"]))
+    folder = root / "diagnosed" / f"{fault.replace(' ', '-')}-{seed}"
+    file = folder / "diagnosis.json"  # written last
+    if again or not file.is_file():
+        examine(trained(fault, seed, root), Asked(prices=False, folder=folder), Silent())
+    return json.loads(file.read_text())["findings"]
 
 
 def said(findings: Sequence[dict[str, Any]]) -> str:

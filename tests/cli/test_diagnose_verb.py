@@ -63,7 +63,7 @@ def test_quick_leaves_out_what_takes_long(run, tmp_path):
         (["{run}", "--split", "tset"], "unknown split 'tset'"),
         (["{run}", "--data", "no/such/folder"], "no/such/folder"),
         (["{run}", "--against", "no_such_run"], "no folder no_such_run"),
-        (["{run}", "--recall-at-precision", "1.5", "--quick"], "1.5"),
+        (["{run}", "--recall-at-precision", "1.5"], "recall-at-precision"),
     ],
 )
 def test_a_users_mistake_is_a_line(run, arguments, said, tmp_path):

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ablab.contracts import Panel
-from ablab.diagnose.document import as_document, write
+from ablab.diagnose.document import as_document, write, write_files
 from ablab.findings import Chapter, Finding, Proposal
 from ablab.records import RunKey, RunRecord
 from ablab.study.design import BASELINE, Arm
@@ -80,7 +80,8 @@ def test_files_are_written_where_the_document_says_and_old_pictures_go(tmp_path)
     stale.parent.mkdir()
     stale.write_bytes(b"old")
     document = made()
-    write(tmp_path, document, chapters())
+    write_files(tmp_path, chapters())
+    write(tmp_path, document)
     assert not stale.exists()
     assert len({row["file"] for row in document["pictures"]}) == 2
     for row in document["pictures"]:

@@ -17,7 +17,7 @@ from PIL import Image
 from torch import nn
 
 from ablab.contracts import Items, Panel
-from ablab.diagnose.document import as_document, write
+from ablab.diagnose.document import as_document, write, write_files
 from ablab.diagnose.network.activity import activities, activity_findings
 from ablab.diagnose.network.effective import effective_fields
 from ablab.diagnose.network.pictures import draw_maps, feature_maps
@@ -75,7 +75,8 @@ def build(folder: Path) -> dict[str, Any]:
     chapters = [error_chapter(case, dataset), data_chapter(case, dataset, (96, 128), ANCHORS), _network(), _training()]
     costs = {"larger-input": {"parameters": 1.0, "flops": 2.4, "latency_ms": 1.83, "train_seconds": 2.1}}
     made = as_document(Run(folder), chapters, _proposals(chapters), costs, ["left out 'deeper', which cannot be built"])  # type: ignore[arg-type]
-    write(folder, made, chapters)
+    write_files(folder, chapters)
+    write(folder, made)
     return made
 
 

@@ -90,12 +90,16 @@ def _pictures(chapters: Sequence[Chapter]) -> list[tuple[Chapter, Any, str]]:
     return [(c, p, f"pictures/{n:02}-{slug(f'{c.name} {p.title}')}.png") for n, (c, p) in enumerate(rows)]
 
 
-def write(folder: Path, document: Mapping[str, Any], chapters: Sequence[Chapter]) -> None:
-    """Write everything but the page into `folder`; what an earlier diagnosis left there goes."""
+def write_files(folder: Path, chapters: Sequence[Chapter]) -> None:
+    """Write pictures and lists into `folder`; the pictures that an earlier diagnosis left there go."""
     shutil.rmtree(folder / "pictures", ignore_errors=True)
     for _, panel, file in _pictures(chapters):
         write_bytes(folder / file, panel.png)
     for chapter in chapters:
         for name, content in chapter.files.items():
             write_bytes(folder / name, content)
+
+
+def write(folder: Path, document: Mapping[str, Any]) -> None:
+    """Write `diagnosis.json`, when all that it names is there."""
     write_json(folder / "diagnosis.json", document)

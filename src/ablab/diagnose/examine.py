@@ -57,11 +57,11 @@ def examine(place: Path, asked: Asked, events: Events) -> tuple[dict[str, Any], 
     proposals = [*patient.task.advise(case, chapters), *advice.advise(chapters, patient.arm.recipe)]
     costs: dict[str, dict[str, float]] = {}
     notes: list[str] = []
+    document.write_files(folder, chapters)  # first, since a proposal may name a file that a chapter made
     if asked.prices or asked.study:
-        document.write(folder, {}, chapters)  # a proposal may name a file that a chapter made
         proposals, costs, notes = next_study.priced(patient, proposals, events)
     made = document.as_document(patient, chapters, proposals, costs, notes)
-    document.write(folder, made, chapters)
+    document.write(folder, made)
     if asked.study:
         _write_study(patient, proposals, asked.study)
     return made, folder
