@@ -47,12 +47,18 @@ def fuse(model: nn.Module, example: Example) -> nn.Module:
 
 
 def plain_weights(model: nn.Module) -> int:
-    """Make parametrised tensors (weight norm) plain ones, in place; returns the number of modules that had any."""
+    """Make parametrised tensors (weight norm) plain ones, in place; returns the number of modules that had any.
+
+    Not by torch's `remove_parametrizations`: it takes properties off a class that a copy shares with its original.
+    """
     found = [module for module in model.modules() if parametrize.is_parametrized(module)]
     for module in found:
         assert isinstance(module.parametrizations, nn.ModuleDict)
-        for name in list(module.parametrizations):
-            parametrize.remove_parametrizations(module, name, leave_parametrized=True)
+        values = {name: getattr(module, name).detach().clone() for name in module.parametrizations}
+        del module.parametrizations
+        module.__class__ = type(module).__mro__[1]  # torch had put a class of its own before it
+        for name, value in values.items():
+            module.register_parameter(name, nn.Parameter(value))
     return len(found)
 
 
