@@ -10,21 +10,30 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from click.testing import Result
+from typer.testing import CliRunner
 
-TINY = ["--set", "data.classes=3", "--set", "data.size=64", "--set", "data.scenes=[12,6,6]", "--set", "train.epochs=1"]
-TINY += ["--set", "train.image_size=64", "--set", "train.batch=4", "--set", "train.threads=1"]
+from ablab import load
+from ablab.cli import app
+from ablab.cli.predict import Form
+from ablab.engine.events import Silent
+from ablab.predict.writing import FORMS
+from ablab.study import single
+
+TINY = {"data.classes": 3, "data.size": 64, "data.scenes": [12, 6, 6], "train.epochs": 1, "train.batch": 4}
+TINY |= {"train.image_size": 64, "train.threads": 1}
 
 
-def ablab(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "ablab", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, timeout=300, check=False)
+def ablab(*arguments: object) -> Result:
+    """In this process; `done.stdout` and `done.stderr` are apart."""
+    return CliRunner().invoke(app, [*map(str, arguments)])
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    done = ablab("train", *TINY, "--folder", tmp_path_factory.mktemp("train") / "out", "--json")
-    assert done.returncode == 0, done.stderr
-    return Path(json.loads(done.stdout)["folder"])
+    record, place = single.train(None, TINY, 0, tmp_path_factory.mktemp("train"), [], Silent())
+    assert record.status == "done"
+    return place
 
 
 @pytest.fixture
@@ -38,7 +47,7 @@ def pictures(tmp_path: Path) -> Path:
 
 def test_a_folder_becomes_pictures_and_rows(run: Path, pictures: Path, tmp_path: Path) -> None:
     done = ablab("predict", run, pictures, "--folder", tmp_path / "out", "--threshold", 0, "--json")
-    assert done.returncode == 0, done.stderr
+    assert done.exit_code == 0, done.stderr
     document = json.loads(done.stdout)
     assert document == json.loads((tmp_path / "out" / "detections.json").read_text())
     assert document["thresholds"] == {"0": 0, "1": 0, "2": 0}
@@ -59,8 +68,11 @@ def test_what_is_broken_is_named_and_the_rest_is_done(run: Path, pictures: Path,
     (pictures / "empty.jpg").write_bytes(b"")
     (pictures / "page.jpg").write_text("<html>404</html>")
     (pictures / "void.mp4").write_bytes(b"")
-    done = ablab("predict", run, pictures, "--folder", tmp_path / "out", "--format", "csv", "--json")
-    assert done.returncode == 1
+    command = [sys.executable, "-m", "ablab", "predict", run, pictures, "--folder", tmp_path / "out"]
+    done = subprocess.run(
+        [*map(str, command), "--format", "csv", "--json"], capture_output=True, text=True, check=False, timeout=300
+    )
+    assert done.returncode == 1, done.stderr
     document = json.loads(done.stdout)
     assert document["count"] == 2
     names = ["cut.png", "empty.jpg", "page.jpg", "void.mp4"]
@@ -69,7 +81,8 @@ def test_what_is_broken_is_named_and_the_rest_is_done(run: Path, pictures: Path,
     assert len(lines) == len(names)
     for name, line in zip(names, lines, strict=True):
         assert name in line
-    assert set(done.stderr.splitlines()) - set(lines) == {"predict: 0:00"}, "nothing but a line each"
+    (other,) = set(done.stderr.splitlines()) - set(lines)
+    assert other.startswith("predict: 0:"), "nothing but a line each, and how long it took"
     assert "a.png" in (tmp_path / "out" / "detections.csv").read_text()
 
 
@@ -88,9 +101,39 @@ def test_what_is_broken_is_named_and_the_rest_is_done(run: Path, pictures: Path,
         (["in", "--set", "postprocess.nsm=soft"], "did you mean 'nms'"),
     ],
 )
-def test_a_users_mistake_is_a_line(run: Path, pictures: Path, arguments: list[str], said: str) -> None:
-    done = ablab("predict", run, *arguments, "--json", cwd=pictures.parent)
-    assert done.returncode == 2, done.stderr
+def test_a_users_mistake_is_a_line(
+    run: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], said: str
+) -> None:
+    monkeypatch.chdir(pictures.parent)
+    done = ablab("predict", run, *arguments, "--json")
+    assert done.exit_code == 2, done.stderr
     assert said in json.loads(done.stdout)["error"]
     assert "Traceback" not in done.stderr
     assert not (pictures.parent / "predictions").exists()
+
+
+def test_people_get_a_line_a_source(run: Path, pictures: Path, tmp_path: Path) -> None:
+    (pictures / "a.png").rename(pictures / "a[red]b.png")  # which rich would take for a colour
+    done = ablab("predict", run, pictures, "--folder", tmp_path / "out", "--no-draw", "--threshold", 1)
+    assert done.exit_code == 0, done.output
+    said = "".join(done.stdout.split())  # a narrow terminal breaks long lines
+    assert said.count("nothingfound") == 2
+    assert "2images," in said
+    assert "a[red]b.png" in said
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"detections.json"}
+
+
+def test_thresholds_and_classes(run: Path, pictures: Path, tmp_path: Path) -> None:
+    asked = ["--threshold", "1=0.125", "--threshold", "0.5", "--classes", "1,2", "--json", "--no-draw"]
+    done = ablab("predict", run, pictures / "a.png", "--folder", tmp_path / "out", *asked)
+    assert json.loads(done.stdout)["thresholds"] == {"1": 0.125, "2": 0.5}
+    asked = ["--threshold", "2=0.125", "--limit", "1", "--tile", "32", "--overlap", "0.1", "--json", "--no-draw"]
+    done = ablab("predict", run, pictures, "--folder", tmp_path / "out", *asked)
+    document = json.loads(done.stdout)
+    assert document["thresholds"]["2"] == 0.125
+    assert document["thresholds"]["0"] == load(run).thresholds["0"]
+    assert len(document["images"]) == 1
+
+
+def test_the_forms_are_those_that_there_are() -> None:
+    assert {form.value for form in Form} == set(FORMS)

@@ -128,7 +128,9 @@ def _document(tally: Tally, out: Path, forms: list[str]) -> dict[str, Any]:
     return {"folder": out, "count": tally.total, "failed": failed, "seconds": tally.seconds}
 
 
-def _lines(tally: Tally, out: Path) -> list[str]:
+def _lines(tally: Tally, out: Path) -> list[Any]:
+    from rich.text import Text  # as it stands: a file's name may look like markup
+
     rows = [
         f"{source}: {_frames(tally.images[source])}"
         + (", ".join(f"{count} {name}" for name, count in sorted(found.items())) or "nothing found")
@@ -137,7 +139,7 @@ def _lines(tally: Tally, out: Path) -> list[str]:
     more = [f"... and {len(tally.found) - LINES} more"] if len(tally.found) > LINES else []
     speed = f", {tally.total / tally.seconds:.1f} a second" if tally.total else ""
     failed = f", {len(tally.failed)} failed" if tally.failed else ""
-    return [*rows, *more, f"{tally.total} images{speed}{failed}: {out}"]
+    return [Text(line) for line in (*rows, *more, f"{tally.total} images{speed}{failed}: {out}")]
 
 
 def _frames(count: int) -> str:

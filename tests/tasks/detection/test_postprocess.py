@@ -5,7 +5,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from torchvision.ops import batched_nms
+from torchvision.ops import batched_nms, nms
 
 from ablab.tasks.detection import postprocess as subject
 from ablab.tasks.detection.postprocess import Found, postprocess, to_detections
@@ -80,6 +80,63 @@ def test_looking_at_the_best_first_changes_nothing(most):
     kept = batched_nms(every, score, label, 0.6)[:most]
     assert torch.equal(found.boxes, every[kept])
     assert torch.equal(found.labels, label[kept])
+
+
+def crowded(count=300, classes=3, seed=0):
+    """Overlapping boxes (n, 4) and scores (n, classes)."""
+    draw = torch.Generator().manual_seed(seed)
+    centre = 40 + 60 * torch.rand(12, 2, generator=draw)[torch.randint(12, (count,), generator=draw)]
+    centre = centre + 4 * torch.randn(count, 2, generator=draw)
+    return torch.cat((centre - 10, centre + 10), dim=1), torch.rand(count, classes, generator=draw)
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("most", [5, 1000])
+def test_agnostic_suppression_is_torchvisions_nms_of_all_classes_together(seed, most):
+    boxes, scores = crowded(seed=seed)
+    (found,) = postprocess(boxes[None], scores[None], PostprocessRecipe(agnostic=True, most=most))
+    every, score, label = boxes.repeat_interleave(3, dim=0), scores.flatten(), torch.arange(900) % 3
+    kept = nms(every, score, 0.6)[:most]
+    assert torch.equal(found.boxes, every[kept])
+    assert torch.equal(found.scores, score[kept])
+    assert torch.equal(found.labels, label[kept])
+
+
+@pytest.mark.parametrize("way", ["diou", "soft", "soft-linear"])
+def test_agnostic_suppression_of_every_way_is_that_of_one_class(way):
+    boxes, scores = crowded(count=60)
+    settings = PostprocessRecipe(nms=way, agnostic=True)
+    (found,) = postprocess(boxes[None], scores[None], settings)
+    every, score = boxes.repeat_interleave(3, dim=0), scores.flatten()
+    (alone,) = postprocess(every[None], score[None, :, None], PostprocessRecipe(nms=way))
+    assert torch.equal(found.boxes, alone.boxes)
+    assert torch.equal(found.scores, alone.scores)
+    assert len(set(found.labels.tolist())) == 3
+    (apart,) = postprocess(boxes[None], scores[None], PostprocessRecipe(nms=way))
+    assert not (found.scores.shape == apart.scores.shape and torch.equal(found.scores, apart.scores))
+
+
+@pytest.mark.parametrize("way", ["hard", "diou", "soft", "soft-linear"])
+def test_least_leaves_what_filtering_afterwards_would(way):
+    """Within a class what scores less never takes anything from what scores more."""
+    boxes, scores = crowded(count=100)
+    settings, least = PostprocessRecipe(nms=way, most=1000), torch.tensor([0.5, 0.8, torch.inf]).double()
+    (asked,) = postprocess(boxes[None], scores[None], settings, least)
+    (every,) = postprocess(boxes[None], scores[None], settings)
+    kept = every.scores >= least[every.labels]
+    assert kept.any()
+    assert torch.equal(asked.boxes, every.boxes[kept])
+    assert torch.equal(asked.scores, every.scores[kept])
+    assert set(asked.labels.tolist()) == {0, 1}
+
+
+def test_what_is_not_asked_for_suppresses_nothing():
+    """An agnostic rival below its own threshold, or of a class that is left out."""
+    rows = [[0, 0, 10, 10, 1, 0.9, 0], [1, 0, 11, 10, 1, 0, 0.8]]
+    settings = PostprocessRecipe(agnostic=True)
+    for least, labels in (([0.0, 0.0], [0]), ([0.95, 0.0], [1]), ([np.inf, 0.5], [1]), ([0.5, np.inf], [0])):
+        (found,) = postprocess(*decoded(*rows), settings, torch.tensor(least, dtype=torch.float64))
+        assert found.labels.tolist() == labels
 
 
 def test_nothing_found_and_no_prediction():

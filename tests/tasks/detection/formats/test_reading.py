@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageOps
 
 from ablab.errors import DataError
 from ablab.tasks.detection.formats.reading import decode, measure, read_image
@@ -109,6 +109,40 @@ def test_exif_orientation_is_ignored(tmp_path: Path) -> None:
     Image.fromarray(PIXELS).save(tmp_path / "y.jpg", quality=95)
     np.testing.assert_array_equal(read_image(tmp_path / "x.jpg"), read_image(tmp_path / "y.jpg"))
     assert measure(tmp_path / "x.jpg") == (40, 30)
+
+
+@pytest.mark.parametrize("turn", range(1, 9))
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".tif"])
+def test_upright_is_what_viewers_show(tmp_path: Path, turn: int, suffix: str) -> None:
+    """Against Pillow's own turning, for each of the eight orientations."""
+    exif = Image.Exif()
+    exif[0x0112] = turn
+    lossless = {".jpg": {"quality": 100, "subsampling": 0}, ".webp": {"lossless": True}}
+    Image.fromarray(PIXELS).save(tmp_path / f"x{suffix}", exif=exif, **lossless.get(suffix, {}))
+    with Image.open(tmp_path / f"x{suffix}") as written:
+        expected = np.array(ImageOps.exif_transpose(written).convert("RGB"))
+    image = read_image(tmp_path / f"x{suffix}", upright=True)
+    assert image.shape == ((40, 30, 3) if turn > 4 else (30, 40, 3))
+    np.testing.assert_allclose(image.astype(int), expected.astype(int), atol=2 if suffix == ".jpg" else 0)
+
+
+def test_of_an_animation_the_first_picture_is_read(tmp_path: Path) -> None:
+    first = Image.fromarray(PIXELS).convert("P", palette=Image.Palette.ADAPTIVE)
+    for suffix in (".gif", ".webp", ".png"):
+        first.convert("RGB").save(
+            tmp_path / f"x{suffix}", save_all=True, append_images=[Image.new("RGB", (40, 30))], duration=50, loop=0,
+            **({"lossless": True} if suffix == ".webp" else {}),
+        )  # fmt: skip
+        with Image.open(tmp_path / f"x{suffix}") as written:
+            expected = np.array(written.convert("RGB"))
+        assert expected.any()
+        np.testing.assert_array_equal(read_image(tmp_path / f"x{suffix}"), expected)
+
+
+def test_an_empty_file_is_called_empty(tmp_path: Path) -> None:
+    (tmp_path / "x.jpg").write_bytes(b"")
+    with pytest.raises(DataError, match=r"x\.jpg is empty"):
+        read_image(tmp_path / "x.jpg")
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "BMP", "TIFF", "GIF", "WEBP"])
