@@ -50,6 +50,7 @@ def card(**changes: Any) -> Card:
         arm="a",
         seed=0,
         fingerprint="f",
+        recipe="r",
         ablab="0",
         manifest="m",
         scores={"validation": {"AP": 0.5}},

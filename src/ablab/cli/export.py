@@ -54,6 +54,7 @@ def _export(
 ) -> Bundle:
     import torch
 
+    from ablab.config import fingerprint
     from ablab.engine.evaluate import evaluate
     from ablab.export.bundle import Card, Preprocessing, Provenance
     from ablab.export.ship import Model, ship
@@ -81,7 +82,7 @@ def _export(
         preprocessing=Preprocessing(image_size=recipe.train.image_size, fill=_fill()),
         thresholds=settings,
         postprocess=square.model_dump(mode="json"),
-        provenance=Provenance(**_provenance(place, splits.manifest)),
+        provenance=Provenance(recipe=fingerprint(arm.recipe), **_provenance(place, splits.manifest)),
         licence=licence,
         metric="AP",
         tolerance=tolerance,

@@ -20,6 +20,7 @@ from pydantic import Field
 
 from ablab.config import Config, parse
 from ablab.errors import ConfigError, StoreError, UnknownName
+from ablab.export import parity
 from ablab.export.runners import RUNTIMES, Arithmetic, Network, Runner, open_runner
 from ablab.records import read_json, write_json
 
@@ -64,12 +65,16 @@ class Preprocessing(Config):
 
 
 class Provenance(Config):
-    """Where the model comes from. `scores` are those of the run's record, `machine` is where it was exported."""
+    """Where the model comes from: the run's key, and fingerprints of its recipe and its data (`manifest`).
+
+    `scores` are those of the run's record, in the arithmetic of its recipe; `machine` is where it was exported.
+    """
 
     study: str
     arm: str
     seed: int
     fingerprint: str
+    recipe: str
     ablab: str
     manifest: str
     scores: dict[str, dict[str, float | None]]
@@ -89,8 +94,13 @@ class Card(Config):
     licence: str
     metric: str
     tolerance: float
+    tolerance_int8: float = parity.TOLERANCE_INT8
     runtimes: dict[str, RuntimeEntry] = Field(default_factory=dict)
     files: dict[str, FileEntry] = Field(default_factory=dict)
+
+    def tolerated(self, arithmetic: Arithmetic) -> float:
+        """The most that the metric on the validation split may differ in an arithmetic."""
+        return self.tolerance_int8 if arithmetic == "int8" else self.tolerance
 
 
 @dataclass(frozen=True)
