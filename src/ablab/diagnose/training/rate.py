@@ -33,6 +33,7 @@ ABOVE = 3.0  # times the largest usable rate, where no trial was made
 BELOW = (
     100.0  # times lower than the largest usable rate, of which a tenth is the usual first choice (fastai's "minimum")
 )
+WORST, MILDEST = 0.97, 0.92  # severity of a rate that a trial found too high: less than that of what is certain
 HIGH, LOW = "learning rate too high", "learning rate too low"
 
 
@@ -71,7 +72,7 @@ def reached(rates: RangeTest | None) -> float | None:
 
 
 def _behind(rates: RangeTest | None, trial: Trial | None) -> Finding | None:
-    """The same network and batches learned as much at a tenth of the rate, or more; severity 0.9 to 1 at no fall."""
+    """The same network and batches learned as much at a tenth of the rate, or more; the worst where it learned nothing."""
     if trial is None or (math.isnan(trial.share) and not trial.broke):
         return None
     knee = reached(rates)
@@ -89,7 +90,7 @@ def _behind(rates: RangeTest | None, trial: Trial | None) -> Finding | None:
             f"in {len(trial.losses)} steps the learning rate of {trial.rate:.2g} brought the loss down by "
             f"{share:.0%} of what a tenth of it reached on the same batches, where a sound rate leaves it far behind; "
         )
-    return Finding(HIGH, 1 - 0.1 * min(1.0, share), tuple(evidence), f"{said}it is too high")
+    return Finding(HIGH, WORST - (WORST - MILDEST) * min(1.0, share), tuple(evidence), f"{said}it is too high")
 
 
 def _above(rate: float, rates: RangeTest | None, trial: Trial | None) -> Finding | None:
@@ -100,13 +101,13 @@ def _above(rate: float, rates: RangeTest | None, trial: Trial | None) -> Finding
         said = (
             f"the learning rate of {rate:.2g} is too high: in the range test the loss broke away at {rates.broke:.2g}"
         )
-        return Finding(HIGH, 1.0, (("learning rate", rate), ("rate of the break", rates.broke)), said)
+        return Finding(HIGH, WORST, (("learning rate", rate), ("rate of the break", rates.broke)), said)
     if trial is not None or rates.largest is None or rate <= ABOVE * rates.largest:
         return None
     said = (
         f"the learning rate of {rate:.2g} is too high: {rates.largest:.2g} was the largest usable one in the range test"
     )
-    return Finding(HIGH, 0.9, (("learning rate", rate), ("largest usable rate", rates.largest)), said)
+    return Finding(HIGH, MILDEST, (("learning rate", rate), ("largest usable rate", rates.largest)), said)
 
 
 def _spiked(rate: float, read: Curves) -> Finding | None:
