@@ -72,7 +72,7 @@ def reached(rates: RangeTest | None) -> float | None:
 
 
 def _behind(rates: RangeTest | None, trial: Trial | None) -> Finding | None:
-    """The same network and batches learned as much at a tenth of the rate, or more; the worst where it learned nothing."""
+    """The same network and batches learned as much at a tenth of the rate, or more; worst where it learned nothing."""
     if trial is None or (math.isnan(trial.share) and not trial.broke):
         return None
     knee = reached(rates)
