@@ -13,7 +13,11 @@ def write_openvino(onnx_model: Any, path: Path, half: bool) -> None:
 
     Raises ConfigError where the package is missing.
     """
-    openvino = need("openvino")
-    model = openvino.Core().read_model(onnx_model.SerializeToString())
+    model = read_onnx(onnx_model)
     path.parent.mkdir(parents=True, exist_ok=True)
-    openvino.save_model(model, str(path), compress_to_fp16=half)
+    need("openvino").save_model(model, str(path), compress_to_fp16=half)
+
+
+def read_onnx(onnx_model: Any) -> Any:
+    """An ONNX model as OpenVINO's. Raises ConfigError where the package is missing."""
+    return need("openvino").Core().read_model(onnx_model.SerializeToString())

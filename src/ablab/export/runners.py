@@ -9,6 +9,8 @@ onnx-nms       model-nms.onnx        the same with suppression inside: what is l
 openvino       openvino.xml          float32
 openvino-bf16  openvino.xml          bf16 where the processor has it
 openvino-fp16  openvino-fp16.xml     weights rounded to fp16, arithmetic in float32
+onnx-int8      model-int8.onnx       convolutions in int8, their ranges from training images
+openvino-int8  openvino-int8.xml     the same
 tensorrt       model.engine          fp16 on an NVIDIA card
 """
 
@@ -43,7 +45,7 @@ __all__ = [
     "open_runner",
 ]
 
-Arithmetic = Literal["fp32", "bf16", "fp16"]
+Arithmetic = Literal["fp32", "bf16", "fp16", "int8"]
 Network = Callable[[], nn.Module]  # restores the network of a bundle, as of any run's folder
 
 
@@ -76,6 +78,8 @@ RUNTIMES = {
     "openvino": Runtime("openvino", "openvino.xml"),
     "openvino-bf16": Runtime("openvino", "openvino.xml", "bf16"),
     "openvino-fp16": Runtime("openvino-fp16", "openvino-fp16.xml", "fp16"),
+    "onnx-int8": Runtime("onnx-int8", "model-int8.onnx", "int8"),
+    "openvino-int8": Runtime("openvino-int8", "openvino-int8.xml", "int8"),
     "tensorrt": Runtime("tensorrt", "model.engine", "fp16"),
 }
 
@@ -238,6 +242,8 @@ def open_runner(
         "onnx-nms": lambda: OnnxDetector(path, classes, threads),
         "openvino": lambda: OpenVinoRunner(path, bf16, threads, batch),
         "openvino-fp16": lambda: OpenVinoRunner(path, bf16, threads, batch),
+        "onnx-int8": lambda: OnnxRunner(path, threads),
+        "openvino-int8": lambda: OpenVinoRunner(path, bf16, threads, batch),
         "tensorrt": lambda: TensorRTRunner(path),
     }
     return opening[runtime.format]()

@@ -27,13 +27,15 @@ from ablab.export.onnx import to_onnx, with_suppression, write_onnx
 from ablab.export.openvino import write_openvino
 from ablab.export.parity import compare
 from ablab.export.program import write_program
+from ablab.export.quantize import write_int8
 from ablab.export.runners import RUNTIMES, open_runner
 from ablab.export.tensorrt import find_trtexec, write_engine
 from ablab.measure.latency import in_turn
 
-FORMATS = ("onnx", "openvino", "openvino-fp16", "torch-export", "tensorrt")
+FORMATS = ("onnx", "openvino", "openvino-fp16", "onnx-int8", "openvino-int8", "torch-export", "tensorrt")
 BATCHES = (1, 16)  # images at once, at which every runtime is timed
 PACKAGES = {"openvino": "openvino", "openvino-fp16": "openvino", "tensorrt": "tensorrt", "onnx": "onnxruntime"}
+PACKAGES |= {"onnx-int8": "onnxruntime", "openvino-int8": "openvino"}
 Say = Callable[[str], None]
 
 
@@ -43,12 +45,14 @@ class Model:
 
     `network` stands in evaluation mode; `images` (n, H, W, 3) uint8 are real ones, letterboxed; `score` gives the
     metric of a network on the validation split, in float32; `run` is the folder with run.json and the weights.
+    `training` (m, H, W, 3) uint8 are training images without augmentation, on which int8 measures its ranges.
     """
 
     network: nn.Module
     images: np.ndarray
     score: Callable[[nn.Module], float]
     run: Path
+    training: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -124,6 +128,10 @@ def _write(model: Model, card: Card, place: Path, formats: Sequence[str], nms: b
         if name in formats:
             say(f"write {name}")
             write_openvino(onnx, place / RUNTIMES[name].file, half=name == "openvino-fp16")
+    for name in ("onnx-int8", "openvino-int8"):
+        if name in formats:
+            say(f"write {name}: measure ranges on {len(_training(model))} training images")
+            write_int8(onnx, _training(model), place / RUNTIMES[name].file)
     if "torch-export" in formats:
         say("write torch-export")
         write_program(deployed, pixels, place / "model.pt2")
@@ -131,6 +139,12 @@ def _write(model: Model, card: Card, place: Path, formats: Sequence[str], nms: b
         say("trtexec builds an engine; that takes minutes")
         write_engine(place / "model.onnx", place / "model.engine", card.preprocessing.image_size)
     return [name for name, runtime in RUNTIMES.items() if runtime.format in written]
+
+
+def _training(model: Model) -> np.ndarray:
+    if model.training is None:
+        raise ConfigError("int8 measures its ranges on training images, and none were given; give Model(training=...)")
+    return model.training
 
 
 def _measure(model: Model, card: Card, place: Path, names: Sequence[str], say: Say) -> dict[str, RuntimeEntry]:
@@ -173,7 +187,8 @@ def _entry(model: Model, card: Card, name: str, runner: Runner, reference: _Refe
     scores: float | None = None
     within = True
     if runtime.format != "onnx-nms":  # what suppression leaves has no counterpart among the raw outputs
-        off = compare(runner(model.images), reference.outputs, max(card.preprocessing.image_size), runtime.exact)
+        side = max(card.preprocessing.image_size)
+        off = compare(runner(model.images), reference.outputs, side, runtime.exact, runtime.arithmetic == "int8")
         boxes, scores, within = off.boxes, off.scores, off.within
     after = model.score(Standin(runner))
     return RuntimeEntry(
@@ -184,16 +199,17 @@ def _entry(model: Model, card: Card, name: str, runner: Runner, reference: _Refe
         scores=scores,
         before=reference.score,
         after=after,
-        passed=within and abs(after - reference.score) <= card.tolerance,
+        passed=within and abs(after - reference.score) <= card.tolerated(runtime.arithmetic),
         ms={},
     )
 
 
 def _refusal(name: str, entry: RuntimeEntry, card: Card) -> str:
     raw = "" if entry.boxes is None else f", raw outputs differ by {entry.boxes:.3g} pixels and {entry.scores:.3g}"
+    tolerated = card.tolerated(RUNTIMES[name].arithmetic)
     return (
         f"{name} is not the same model: {card.metric} is {entry.after:.4f} instead of {entry.before:.4f} on the "
-        f"validation split, where {card.tolerance:g} is tolerated{raw}; nothing was written: leave "
+        f"validation split, where {tolerated:g} is tolerated{raw}; nothing was written: leave "
         f"{RUNTIMES[name].format} out, or state another --tolerance"
     )
 
