@@ -303,16 +303,24 @@ class Edit(Config):
         return text + (f" but not in {', '.join(self.but)}" if self.but else "")
 
 
+After = Literal["export/fp32", "export/bf16", "export/int8", "export/onnx-fp32", "export/onnx-int8"]
+
+
 class Change(Config):
-    """A named, reasoned edit of the baseline."""
+    """A named, reasoned edit of the baseline.
+
+    `after` names what is done to the trained network before it is scored: it is exported, to OpenVINO or to ONNX
+    Runtime, in an arithmetic, and what runs there is what is judged.
+    """
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]*$")
     because: str = ""
     set: dict[str, Any] = Field(default_factory=dict)
     edits: list[Edit] = Field(default_factory=list)
+    after: list[After] = Field(default_factory=list, max_length=1)
 
     @model_validator(mode="after")
     def _not_empty(self) -> Change:
-        if not self.set and not self.edits:
-            raise ValueError(f"the change '{self.name}' changes nothing: give it 'set' or 'edits'")
+        if not self.set and not self.edits and not self.after:
+            raise ValueError(f"the change '{self.name}' changes nothing: give it 'set', 'edits' or 'after'")
         return self

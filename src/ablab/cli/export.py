@@ -20,11 +20,17 @@ def export(
     run: Annotated[Path, typer.Argument(help="A run's folder.")],
     to: Annotated[
         list[str] | None,
-        typer.Option("--to", help="onnx, openvino, openvino-fp16, torch-export, tensorrt; several. [default: onnx]"),
+        typer.Option(
+            "--to",
+            help="onnx, openvino, openvino-fp16, onnx-int8, openvino-int8, torch-export, tensorrt; several. "
+            "[default: onnx]",
+        ),
     ] = None,
     folder: Annotated[Path, typer.Option("--folder", help="Where the bundle goes.")] = Path("bundle"),
     nms: Annotated[bool, typer.Option("--nms", help="An ONNX model with suppression inside as well.")] = False,
-    tolerance: Annotated[float, typer.Option("--tolerance", min=0, help="Most that AP may differ.")] = 0.001,
+    tolerance: Annotated[
+        float | None, typer.Option("--tolerance", min=0, help="Most that AP may differ. [default: 0.001; int8: 0.01]")
+    ] = None,
     licence: Annotated[str, typer.Option("--licence", help="Under which the model may be used.")] = "not stated",
     threads: Annotated[int | None, typer.Option("--threads", min=1, help="[default: the recipe's]")] = None,
     data: Data = None,
@@ -46,7 +52,7 @@ def _export(
     folder: Path,
     to: list[str],
     nms: bool,
-    tolerance: float,
+    tolerance: float | None,
     licence: str,
     threads: int | None,
     data: Path | None,
@@ -57,7 +63,9 @@ def _export(
     from ablab.config import fingerprint
     from ablab.engine.evaluate import evaluate
     from ablab.export.bundle import Card, Preprocessing, Provenance
+    from ablab.export.parity import TOLERANCE, TOLERANCE_INT8
     from ablab.export.ship import Model, ship
+    from ablab.study.after import training_images
     from ablab.study.single import run_folder
     from ablab.study.train import restore, scores
 
@@ -85,10 +93,12 @@ def _export(
         provenance=Provenance(recipe=fingerprint(arm.recipe), **_provenance(place, splits.manifest)),
         licence=licence,
         metric="AP",
-        tolerance=tolerance,
+        tolerance=TOLERANCE if tolerance is None else tolerance,
+        tolerance_int8=TOLERANCE_INT8 if tolerance is None else tolerance,
     )
     images = task.collate(samples)["images"].permute(0, 2, 3, 1).contiguous().numpy()
-    return ship(Model(network, images, score, place), card, folder, to, nms, shown.say)
+    training = training_images(task, splits.plain) if any("int8" in name for name in to) else None
+    return ship(Model(network, images, score, place, training), card, folder, to, nms, shown.say)
 
 
 def _fill() -> int:

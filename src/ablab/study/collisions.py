@@ -81,7 +81,7 @@ def _words(found: Standing, site: SiteReport) -> str:
 
 def _standing(study: Study, changes: Sequence[Change]) -> Standing:
     name = "+".join(change.name for change in changes)
-    recipe, edits = together(study, changes, name)
+    recipe, edits, _ = together(study, changes, name)
     arm = Arm(name, "change", "", untaught(recipe), edits, stream=study.name)
     task: Task = registry.task(recipe.task)[1](arm.recipe)
     made: Made = build(task, arm, study.seeds[0])

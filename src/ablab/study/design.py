@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from ablab.config import diff, fingerprint
 from ablab.errors import ConfigError
-from ablab.recipe import Change, Edit, Recipe
+from ablab.recipe import After, Change, Edit, Recipe
 from ablab.records import slug
 from ablab.stats.designs import MOST_FACTORS, layout
 from ablab.study.spec import Control, Study
@@ -31,7 +31,8 @@ class Arm:
 
     A `cell` is an arm of a factorial, whose changes are judged over all cells. `stream` names the arm's random streams:
     the study's for every arm but an A/A one, whose luck is its own. `answers` is the change that a placebo or wider
-    control stands against; `against` is the arm that this one is compared with, `changes` what is in it.
+    control stands against; `against` is the arm that this one is compared with, `changes` what is in it. `after` is
+    what is done to the trained network before it is scored: nothing, or one step (`study.after`).
     """
 
     name: str
@@ -44,6 +45,7 @@ class Arm:
     answers: str = ""
     against: str = BASELINE
     changes: tuple[str, ...] = ()
+    after: tuple[After, ...] = ()
 
 
 def arms(study: Study) -> list[Arm]:
@@ -130,8 +132,10 @@ def _control(study: Study, control: Control, made: Sequence[Arm]) -> Arm:
 
 def combined(study: Study, name: str, kind: Kind, because: str, changes: Sequence[Change]) -> Arm:
     """An arm with some of the study's changes. Raises ConfigError for two whose settings collide."""
-    recipe, edits = together(study, changes, name)
-    return replace(_made(study, name, kind, because, recipe, edits), changes=tuple(change.name for change in changes))
+    recipe, edits, after = together(study, changes, name)
+    made = _made(study, name, kind, because, recipe, edits)
+    found = (*made.differences, *(f"after training: {step}" for step in after))
+    return replace(made, differences=found, changes=tuple(change.name for change in changes), after=after)
 
 
 def _made(study: Study, name: str, kind: Kind, because: str, recipe: Recipe, edits: tuple[Edit, ...]) -> Arm:
@@ -160,7 +164,8 @@ def run_fingerprint(arm: Arm, seed: int, manifest: str, plugins: str, version: s
     for speed in ("workers", "cache", "cache_gb"):
         recipe["train"].pop(speed)
     edits = [by_content(edit.model_dump(mode="json")) for edit in arm.edits]
-    return fingerprint([recipe, edits, arm.stream, seed, manifest, plugins, version])
+    after = [list(arm.after)] if arm.after else []  # older runs' fingerprints were made without
+    return fingerprint([recipe, edits, arm.stream, seed, manifest, plugins, version, *after])
 
 
 def by_content(value: Any) -> Any:

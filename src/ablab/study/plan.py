@@ -8,6 +8,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
@@ -24,7 +25,7 @@ from ablab.engine.precision import choose
 from ablab.errors import ConfigError, UserError, suggest
 from ablab.measure import flops, latency, parameters
 from ablab.recipe import TrainRecipe, parts
-from ablab.study import controls, groups, looks
+from ablab.study import after, controls, groups, looks
 from ablab.study.build import Made, build
 from ablab.study.collisions import collisions
 from ablab.study.design import Arm, arms
@@ -47,6 +48,7 @@ class Built:
     task: Task
     splits: Splits
     made: Made
+    judged: nn.Module  # the network, or what is done to it after training
 
     @property
     def model(self) -> nn.Module:
@@ -67,8 +69,8 @@ def plan(
     source = registry.load_plugins([*map(Path, study.plugins), *plugins])
     made, jobs = arms(study), jobs or at_a_time(study)
     torch.set_num_threads(study.baseline.train.threads)
-    with working(events, "plan", 2 * len(made) + 1):
-        built = _build(study, made, events)
+    with TemporaryDirectory() as place, working(events, "plan", 2 * len(made) + 1):
+        built = _build(study, made, events, Path(place))
         if study.judge.split == "test" and not len(built[0].splits.test):
             raise ConfigError("judge.split is 'test', but the data has no test split; judge on validation")
         groups.labels(getattr(built[0].splits, study.judge.split).ids, study.judge.group)
@@ -80,7 +82,7 @@ def plan(
             rows.append(_row(each, evaluated, discount))
         events.advance(2 * len(made), {})
         rounds = max(7, min(15, 100 // len(made)))
-        timed = latency({each.arm.name: each.model for each in built}, built[0].task.example(), rounds, warmup=1)
+        timed = latency({each.arm.name: each.judged for each in built}, built[0].task.example(), rounds, warmup=1)
     for row in rows:
         row |= {"latency_ms": timed[row["arm"]].median_ms, "latency_iqr_ms": timed[row["arm"]].iqr_ms}
     noise = known_noise(study, shelf, built[0].splits.manifest)
@@ -108,14 +110,16 @@ def at_a_time(study: Study) -> int:
     return max((os.cpu_count() or 1) // (study.baseline.train.threads * study.baseline.train.devices), 1)
 
 
-def _build(study: Study, made: Sequence[Arm], events: Events) -> list[Built]:
+def _build(study: Study, made: Sequence[Arm], events: Events, place: Path) -> list[Built]:
     built, broken, seed = [], [], study.seeds[0]
     checked: set[tuple[str | None, str]] = set()
     for done, arm in enumerate(made, start=1):
         try:
             task: Task = registry.task(arm.recipe.task)[1](arm.recipe)
             splits = task.data((arm.stream, seed))
-            built.append(Built(arm, task, splits, build(task, arm, seed)))
+            network = build(task, arm, seed)
+            judged = after.judged(arm, task, network.model, splits.plain, place / str(done), FEW)
+            built.append(Built(arm, task, splits, network, judged))
             _check_parts(arm, checked)
             _check_names(arm, built[-1].model)
         except UserError as error:

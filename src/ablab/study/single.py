@@ -18,6 +18,7 @@ from ablab.errors import ConfigError, suggest
 from ablab.recipe import Recipe
 from ablab.records import RunKey, RunRecord
 from ablab.study import spec
+from ablab.study.after import reopened
 from ablab.study.build import build, untaught
 from ablab.study.close import log_reading
 from ablab.study.design import BASELINE, Arm, run_fingerprint
@@ -110,7 +111,7 @@ def evaluate(place: Path, split: str, data: str | None, events: Events) -> tuple
     torch.set_num_threads(arm.recipe.train.threads)
     splits = task.data((arm.stream, 0))
     samples: SampleSet = splits.plain if split == "train" else getattr(splits, split)
-    items = gather(task, model, samples, arm.recipe, events=events)
+    items = gather(task, reopened(arm, model, run_folder(place)), samples, arm.recipe, events=events)
     notes = [*splits.notes, log_reading(place)] if split == "test" and data is None else list(splits.notes)
     return scores(task.meter(), items, settings), [note for note in notes if note]
 

@@ -7,7 +7,7 @@ from itertools import combinations
 
 from ablab.config import override
 from ablab.errors import ConfigError
-from ablab.recipe import Change, Edit, Recipe
+from ablab.recipe import After, Change, Edit, Recipe
 from ablab.study.spec import Study
 
 ADVICE = (
@@ -16,15 +16,16 @@ ADVICE = (
 )
 
 
-def together(study: Study, changes: Sequence[Change], name: str) -> tuple[Recipe, tuple[Edit, ...]]:
-    """The baseline's recipe with the settings of all changes, and their edits in the order of the study.
+def together(study: Study, changes: Sequence[Change], name: str) -> tuple[Recipe, tuple[Edit, ...], tuple[After, ...]]:
+    """The baseline's recipe with the settings of all changes, and their edits and steps after training, in order.
 
     Raises ConfigError where the settings do not go together, naming the two changes that collide.
     """
     for one, other in combinations(changes, 2):
         _assert_apart(one, other)
     try:
-        return _recipe(study, changes, name), tuple(edit for change in changes for edit in change.edits)
+        edits = tuple(edit for change in changes for edit in change.edits)
+        return _recipe(study, changes, name), edits, tuple(step for change in changes for step in change.after)
     except ConfigError:
         for pair in combinations(changes, 2):
             try:
@@ -41,6 +42,12 @@ def _recipe(study: Study, changes: Sequence[Change], name: str) -> Recipe:
 
 
 def _assert_apart(one: Change, other: Change) -> None:
+    if one.after and other.after:
+        steps = f"{one.after[0]} and {other.after[0]}"
+        raise ConfigError(
+            f"changes '{one.name}' and '{other.name}' collide when combined: they export the trained network twice, by "
+            f"{steps}; {ADVICE}"
+        )
     for mine in one.set:
         for theirs in other.set:
             if mine == theirs or mine.startswith(f"{theirs}.") or theirs.startswith(f"{mine}."):

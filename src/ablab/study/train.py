@@ -27,6 +27,7 @@ from ablab.errors import AblabError, Diverged, RunError, StoreError, UserError
 from ablab.measure import flops, parameters, peak_memory_mb
 from ablab.recipe import Edit, Recipe
 from ablab.records import RunKey, RunRecord, read_items, read_json, write_items, write_json, write_record
+from ablab.study import after
 from ablab.study.build import build, untaught
 from ablab.study.design import Arm
 from ablab.study.executors.ranks import together
@@ -124,7 +125,8 @@ def _train(arm: Arm, key: RunKey, place: Path, judge: Judge, events: Events, tea
     )
     if not team.leads:
         return None
-    items = evaluate(task, fitted.model, splits.validation, arm.recipe, events=events)
+    scored = after.judged(arm, task, fitted.model, splits.plain, place)
+    items = evaluate(task, scored, splits.validation, arm.recipe, events=events)
     meter = task.meter()
     settings = meter.choose(items)
     write_json(place / "run.json", {"arm": plain(arm), "facts": task.facts(), "settings": settings})
@@ -185,12 +187,15 @@ def plain(arm: Arm) -> dict[str, Any]:
         "stream": arm.stream,
         "recipe": arm.recipe.model_dump(mode="json"),
         "edits": [edit.model_dump(mode="json") for edit in arm.edits],
+        "after": list(arm.after),
         "differences": list(arm.differences),
     }
 
 
 def restore(place: Path, data: str | None = None) -> tuple[Task, nn.Module, Arm, dict[str, float]]:
     """A finished run's task, network with its weights, arm and settings; `data` replaces the recipe's data path.
+
+    The network is the trained one, before what the arm does after training: `after.reopened` has that.
 
     Raises StoreError where files are missing or damaged, ConfigError where the weights do not fit.
     """
@@ -210,7 +215,8 @@ def _arm(data: dict[str, Any]) -> Arm:
     kind = registry.task_recipe(data["recipe"]["task"])
     recipe: Recipe = parse(kind, data["recipe"], "run.json: recipe")
     edits = tuple(parse(Edit, edit, "run.json: edit") for edit in data["edits"])
-    return Arm(data["name"], data["kind"], data["because"], recipe, edits, tuple(data["differences"]), data["stream"])
+    made = Arm(data["name"], data["kind"], data["because"], recipe, edits, tuple(data["differences"]), data["stream"])
+    return replace(made, after=tuple(data.get("after", ())))
 
 
 def score_split(place: Path, split: str, events: Events) -> dict[str, float]:
@@ -223,5 +229,5 @@ def score_split(place: Path, split: str, events: Events) -> dict[str, float]:
     if not evidence.exists():
         torch.set_num_threads(arm.recipe.train.threads)
         samples: SampleSet = getattr(task.data((arm.stream, 0)), split)
-        write_items(evidence, evaluate(task, model, samples, arm.recipe, events=events))
+        write_items(evidence, evaluate(task, after.reopened(arm, model, place), samples, arm.recipe, events=events))
     return scores(task.meter(), read_items(evidence), settings)
