@@ -31,7 +31,7 @@ __all__ = ["compare", "load", "plan", "register", "report", "run", "surgery"]
 
 
 def load(path: str | Path, changes: dict[str, Any] | None = None) -> Any:
-    """Read a study file, a `Study`; or a finished run, its folder or its weights, as a `predict.model.Model`.
+    """Read a study file, a `Study`; or a finished run or a bundle, its folder or its weights, a `predict.model.Model`.
 
     A model is a function: `model("image.jpg")` gives boxes, scores and labels. `changes` are dotted overrides such as
     {"baseline.train.epochs": 5} of a study, {"postprocess.nms": "soft"} of a run.
@@ -42,9 +42,9 @@ def load(path: str | Path, changes: dict[str, Any] | None = None) -> Any:
         from ablab.study import spec
 
         return spec.load(Path(path), changes)
-    from ablab.predict.network import open_run
+    from ablab.predict.shipped import open_model
 
-    return open_run(Path(path), changes)
+    return open_model(Path(path), changes)
 
 
 def plan(study: Study, plugins: Sequence[str | Path] = ()) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from ablab.predict.writing import FORMS
 from ablab.study import single
 
 TINY = {"data.classes": 3, "data.size": 64, "data.scenes": [12, 6, 6], "train.epochs": 1, "train.batch": 4}
-TINY |= {"train.image_size": 64, "train.threads": 1}
+TINY |= {"train.image_size": 64, "train.threads": 1, "model.width": 0.1, "model.depth": 0.1}
 
 
 def ablab(*arguments: object) -> Result:

@@ -11,33 +11,14 @@ import pytest
 import torch
 
 import ablab
-from ablab.engine.events import Silent
 from ablab.errors import ConfigError, StoreError
 from ablab.predict.asked import chosen
 from ablab.predict.model import Model
 from ablab.predict.network import open_run
 from ablab.records import read_items, read_json, write_json
-from ablab.study import single, spec
+from ablab.study import spec
 from ablab.study.train import restore
 from ablab.tasks.detection.boxes import Detections, Truth
-
-TINY = {
-    "data.classes": 3,
-    "data.size": 64,
-    "data.scenes": [16, 6, 6],
-    "train.epochs": 1,
-    "train.image_size": 64,
-    "train.batch": 4,
-    "train.threads": 1,
-    "train.precision": "fp32",
-}
-
-
-@pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    record, place = single.train(None, TINY, 0, tmp_path_factory.mktemp("train"), [], Silent())
-    assert record.status == "done"
-    return place
 
 
 @pytest.fixture

@@ -27,7 +27,7 @@ class Form(StrEnum):
 
 
 def predict(
-    run: Annotated[Path, typer.Argument(help="A run's folder.")],
+    run: Annotated[Path, typer.Argument(help="A run's folder, or a bundle's.")],
     sources: Annotated[
         list[str],
         typer.Argument(
@@ -55,6 +55,10 @@ def predict(
         float | None, typer.Option("--overlap", min=0, max=0.9, help="The share that windows overlap. [default: 0.2]")
     ] = None,
     batch: Annotated[int, typer.Option("--batch", min=1, help="Images that go through the network together.")] = 16,
+    runtime: Annotated[
+        str | None,
+        typer.Option("--runtime", help="Of a bundle: onnx, openvino, torch, ... [default: the fastest here]"),
+    ] = None,
     limit: Annotated[int | None, typer.Option("--limit", min=1, help="End after so many images and frames.")] = None,
     ids: Annotated[
         Path | None, typer.Option("--ids", help="A COCO file whose image and category ids --format coco is to use.")
@@ -74,13 +78,13 @@ def predict(
             raise ConfigError("--ids would do nothing without --format coco; add it, or leave --ids out")
         from ablab import registry
         from ablab.predict.asked import ask
-        from ablab.predict.network import open_run
+        from ablab.predict.shipped import open_model
         from ablab.predict.sources import expand
         from ablab.predict.work import work
 
         registry.load_plugins(plugins or [])
         found = expand(sources)
-        model = open_run(run, settings(sets), batch)
+        model = open_model(run, settings(sets), runtime=runtime, batch=batch)
         wanted = _classes(classes, model.classes)
         asked = ask(model.thresholds, _thresholds(threshold, model.thresholds), wanted, tile, overlap)
         out = folder or Path("predictions")

@@ -3,5 +3,5 @@
     sources --frames--> a reading thread --windows, fitted--> Model --results--> outputs, pictures
 
 A `Model` is a `Runner`, which knows one runtime, and a task's `contracts.Finder`, which knows what stands around a
-network: `network.py` makes one from a run, the room `export` from a bundle.
+network: `network.py` makes one from a run, `shipped.py` from a bundle.
 """
