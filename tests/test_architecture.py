@@ -28,7 +28,7 @@ OURS = {
     "export": {*LANDING, "surgery", "measure"},
     "diagnose": {*LANDING, "measure", "stats", "engine", "study"},
     "predict": {*LANDING, "measure", "engine", "study", "export"},
-    "serve": {*LANDING, "export"},
+    "serve": {*LANDING, "export", "predict"},
 }
 HEAVY = {"torch", "torchvision", "timm", "numba", "scipy", "ray", "pandas", "sklearn", "transformers"}
 HEAVY |= {"onnx", "onnxscript", "onnxruntime", "openvino", "tensorrt"}

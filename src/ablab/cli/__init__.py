@@ -18,6 +18,7 @@ from ablab.cli import (
     predict,
     report,
     run,
+    serve,
     train,
     weights,
 )
@@ -41,6 +42,7 @@ app.command("diagnose")(diagnose.diagnose)
 app.command("eval")(evaluate.evaluate)
 app.command("predict")(predict.predict)
 app.command("export")(export.export)
+app.command("serve")(serve.serve)
 app.add_typer(data.app, name="data")
 app.add_typer(parts.app, name="parts")
 app.command("check")(check.check)
