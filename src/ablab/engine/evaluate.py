@@ -13,8 +13,9 @@ from ablab.contracts import Items, Meter, SampleSet, Task
 from ablab.engine.events import Events, Silent, working
 from ablab.engine.loading import in_order, load
 from ablab.engine.memory import explained
+from ablab.engine.pieces import free, too_large
 from ablab.engine.precision import choose
-from ablab.errors import DataError
+from ablab.errors import DataError, RunError
 from ablab.recipe import Recipe
 
 
@@ -31,32 +32,49 @@ def evaluate(
     """Predict every sample once, in the arithmetic of training; the meter's evidence comes back, in their order.
 
     Samples of unlike shape never share a batch. The network is moved to the device, and left in the mode (training or
-    not) it was in. `batch` is training's unless given.
+    not) it was in. `batch` is training's unless given. Where a card's memory does not hold it, half as many are
+    predicted at a time, from the start: a prediction does not depend on its neighbours.
 
     Raises DataError for an empty split, RunError where memory runs out.
     """
     if not len(samples):
         raise DataError("the split to evaluate is empty: expected at least one sample")
-    precision, events = choose(recipe.train), events or Silent()
-    batches = in_order(len(samples), batch or recipe.train.batch, samples.shapes)
-    meter, training = _InOrder(task.meter()), model.training
-    model = precision.place(model).eval()
-    stream = load(samples, batches, task.collate, workers=recipe.train.workers, pin=precision.cuda)
+    events, size, training = events or Silent(), batch or recipe.train.batch, model.training
     try:
-        with (
-            explained(recipe.train),
-            precision.settled(),
-            torch.inference_mode(),
-            closing(stream),
-            working(events, name, len(batches)),
-        ):
-            for done, (indices, made) in enumerate(zip(batches, stream, strict=True), start=1):
-                with precision.autocast():
-                    predictions = task.predict(model, precision.to_device(made))
-                meter.update([index for _, index in indices], predictions, made["truth"])
-                events.advance(done, {})
+        while True:
+            try:
+                return _items(task, model, samples, recipe, events, size, name)
+            except RunError as error:
+                if not too_large(error) or size == 1:
+                    raise
+                events.say(f"{error}; beginning again with {size // 2} at a time")
+            size //= 2
+            free()
     finally:
         model.train(training)
+
+
+def _items(
+    task: Task, model: nn.Module, samples: SampleSet, recipe: Recipe, events: Events, size: int, name: str
+) -> Items:
+    """The evidence, `size` samples at a time."""
+    precision = choose(recipe.train)
+    batches = in_order(len(samples), size, samples.shapes)
+    meter = _InOrder(task.meter())
+    model = precision.place(model).eval()
+    stream = load(samples, batches, task.collate, workers=recipe.train.workers, pin=precision.cuda)
+    with (
+        explained(recipe.train.model_copy(update={"batch": size})),
+        precision.settled(),
+        torch.inference_mode(),
+        closing(stream),
+        working(events, name, len(batches)),
+    ):
+        for done, (indices, made) in enumerate(zip(batches, stream, strict=True), start=1):
+            with precision.autocast():
+                predictions = task.predict(model, precision.to_device(made))
+            meter.update([index for _, index in indices], predictions, made["truth"])
+            events.advance(done, {})
     return meter.items()
 
 

@@ -14,9 +14,10 @@ weights to the bit, with any number of loader workers, and however often the tra
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -29,6 +30,7 @@ from ablab.engine.events import Events, Silent, working
 from ablab.engine.ledger import Row, write_curves
 from ablab.engine.loading import in_order, joined, load
 from ablab.engine.memory import explained, keep_freed
+from ablab.engine.pieces import Beginning, as_kept, division, halved, too_large
 from ablab.engine.snapshot import Snapshots
 from ablab.engine.training import Training
 from ablab.errors import ConfigError, DataError, RunError, StoreError
@@ -80,6 +82,9 @@ def fit(
     taken, to the same bits; the caller deletes them when the result is safe. Every process of a `team` calls this with
     equal arguments; rank 0 alone validates, writes and shows, and its result is the one that counts.
 
+    Where a card's memory runs out, the training begins again in batches of half the size with `train.accumulate`
+    doubled, as often as it takes, and a note says so. A team's does not: its ranks would have to agree.
+
     Raises Diverged where a loss or gradient is not finite, DataError for an empty split, ConfigError where a setting
     does not fit the network or wants a metric and none came, RunError where memory runs out or the team does not agree.
     """
@@ -91,11 +96,31 @@ def fit(
     if not len(splits.train):
         raise DataError("the training split is empty: expected at least one sample")
     keep_freed()
-    with explained(train):
-        training = Training(task, model, splits, recipe, key, metric or "", direction, team)
-        with training.precision.settled():
-            shown = events if events and team.leads else Silent()
-            return _Loop(training, splits, shown, folder if team.leads else None, snapshots).run()
+    shown, place = events if events and team.leads else Silent(), folder if team.leads else None
+    beginning, tried = Beginning(model), recipe if team.size > 1 else as_kept(recipe, snapshots)
+    while True:
+        try:
+            with explained(tried.train):
+                training = partial(Training, task, model, splits, tried, key, metric or "", direction, team)
+                fitted = _trained(training, splits, shown, place, snapshots)
+            said = division(train, tried.train, model)
+            return replace(fitted, notes=(*fitted.notes, said)) if said else fitted
+        except RunError as error:
+            smaller = halved(tried.train) if too_large(error) and team.size == 1 else None
+            if smaller is None:
+                raise
+            shown.say(f"{error}; beginning again with batches of {smaller.batch}, {smaller.accumulate} a step")
+        beginning.restore(model)
+        tried = tried.model_copy(update={"train": smaller})
+
+
+def _trained(
+    begin: Callable[[], Training], splits: Splits, events: Events, folder: Path | None, snapshots: Snapshots | None
+) -> Fitted:
+    """One training, from `begin` to its end; nobody else holds it, so where it fails its memory is free again."""
+    training = begin()
+    with training.precision.settled():
+        return _Loop(training, splits, events, folder, snapshots).run()
 
 
 class _Loop:

@@ -61,6 +61,14 @@ class Snapshots:
             raise StoreError(f"{self.path} was made under other conditions ({'; '.join(changed)})")
         return tensors, metadata["state"]
 
+    def about(self, name: str) -> Any:
+        """One of the conditions under which the snapshot was made; None where there is none, or it is of another run.
+
+        Raises StoreError where it is damaged.
+        """
+        about = read_metadata(self.path).get("about", {}) if self.path.exists() else {}
+        return about.get(name) if about.get("run") == self.run else None
+
     def delete(self) -> None:
         """Remove the snapshot, and what a kill left of one that was being written."""
         self.path.unlink(missing_ok=True)

@@ -248,6 +248,7 @@ class Training:
         conditions = {
             "format": 4,
             "devices": self.team.size,
+            "batch": self.recipe.train.batch,
             "key": self.key,
             "metric": self.metric,
             "direction": self.direction,
