@@ -181,10 +181,10 @@ def _umask() -> int:
 UMASK = _umask()
 
 
-def write_json(path: Path, value: Any) -> None:
-    """Write JSON whole or not at all. NaN becomes null, so that any reader can read it."""
+def write_json(path: Path, value: Any, durable: bool = True) -> None:
+    """Write JSON whole or not at all, as `write_bytes` does. NaN becomes null, so that any reader can read it."""
     text = json.dumps(plain_json(value), indent=1, ensure_ascii=False, allow_nan=False)
-    write_bytes(path, (text + "\n").encode())
+    write_bytes(path, (text + "\n").encode(), durable)
 
 
 def plain_json(value: Any) -> Any:

@@ -18,7 +18,7 @@ from tiny_study import TINY, tiny
 
 from ablab import records
 from ablab.engine.events import Silent
-from ablab.errors import ConfigError, StoreError, UserError
+from ablab.errors import ConfigError, Damaged, StoreError, UserError
 from ablab.records import RunRecord
 from ablab.study import run as running
 from ablab.study import store
@@ -30,6 +30,14 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, 
     """The tiny study, run once for the tests of this file."""
     folder = tmp_path_factory.mktemp("study") / "tiny"
     return folder, running.run(tiny(), folder, jobs=2, display=Silent())
+
+
+class Told(Silent):
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def say(self, text: str) -> None:
+        self.said.append(text)
 
 
 def copied(folder: Path, to: Path) -> Path:
@@ -119,16 +127,41 @@ def test_no_run_starts_when_the_hours_are_used_up(tmp_path: Path) -> None:
     assert {row["verdict"] for row in outcome["arms"]} == {"undecided"}
 
 
-def test_a_damaged_record_is_named(finished: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
+def test_a_damaged_record_is_named_set_aside_and_the_run_done_again(
+    finished: tuple[Path, dict[str, Any]], tmp_path: Path
+) -> None:
     folder = copied(finished[0], tmp_path / "tiny")
     path = next(folder.glob("runs/*/*/record.json"))
-    path.write_text(path.read_text()[:40])
-    with pytest.raises(StoreError, match=r"record.json is damaged"):
+    before, cut = read(folder), path.read_text()[:40]
+    path.write_text(cut)
+    with pytest.raises(Damaged, match=r"record\.json is damaged: .*move it away"):  # by those who only read
+        records.read_records(folder)
+    told = Told()
+    running.run(tiny(), folder, display=told)
+    assert told.said[0] == f"{path} is damaged; it is set aside beside itself, and the run is done again"
+    (aside,) = path.parent.glob("record.json.corrupt-*")
+    assert aside.read_text() == cut
+    assert {key: record.scores for key, record in read(folder).items()} == {k: r.scores for k, r in before.items()}
+
+
+def test_a_record_of_a_newer_version_is_refused_and_left_alone(
+    finished: tuple[Path, dict[str, Any]], tmp_path: Path
+) -> None:
+    folder = copied(finished[0], tmp_path / "tiny")
+    path = next(folder.glob("runs/*/*/record.json"))
+    newer = path.read_text().replace('"version": 1', '"version": 2')
+    path.write_text(newer)
+    with pytest.raises(StoreError, match=r"record\.json has record version 2, and this ablab reads up to 1: a newer"):
         running.run(tiny(), folder, display=Silent())
+    assert path.read_text() == newer
 
 
 def test_two_drivers_do_not_share_a_folder(tmp_path: Path) -> None:
-    with store.driving(tmp_path), pytest.raises(StoreError, match="another ablab is working"), store.driving(tmp_path):
+    with (
+        store.driving(tmp_path),
+        pytest.raises(StoreError, match=r"another ablab \(process \d+ on .*\) is"),
+        store.driving(tmp_path),
+    ):
         pass
 
 

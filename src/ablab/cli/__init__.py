@@ -18,6 +18,8 @@ from ablab.cli import (
     predict,
     report,
     run,
+    status,
+    studies,
     serve,
     train,
     weights,
@@ -34,6 +36,8 @@ app = typer.Typer(
 app.command("demo")(demo.demo)
 app.command("plan")(plan.plan)
 app.command("run")(run.run)
+app.command("status")(status.status)
+app.command("studies")(studies.studies)
 app.command("report")(report.report)
 app.command("compare")(compare.compare)
 app.command("train")(train.train)

@@ -59,7 +59,7 @@ def confirm(
     seeds than the confirmation was begun with.
     """
     start = time.monotonic()
-    with store.driving(folder):
+    with store.driving(folder, display.row("")):
         source = registry.load_plugins([*map(Path, study.plugins), *plugins])
         _assert_same(study, folder)
         made, events = arms(study), display.row("")

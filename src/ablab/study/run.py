@@ -38,7 +38,7 @@ def run(
     if under_torchrun():
         raise ConfigError("a study starts its own processes: set train.devices, and run it without torchrun")
     parallel = jobs or at_a_time(study)
-    with store.driving(folder):
+    with store.driving(folder, display.row("")):
         registry.load_plugins([*map(Path, study.plugins), *plugins])  # a control may be made of a user's part
         made = arms(study)
         store.freeze(folder, study)
@@ -175,13 +175,13 @@ def _may_start(study: Study, folder: Path, start: float, events: Events) -> Call
 
 
 def _settle(folder: Path, key: RunKey, error: str, events: Events) -> None:
-    """Say how a run ended; one whose process died gets a record that says so."""
-    found = store.finished(folder, [key])
-    if error and (key not in found or found[key].status == "done"):
-        write_record(folder, RunRecord(key, "failed", error=error, environment=environment()))
-    elif key not in found:
+    """Say how a run ended; one whose process died gets a record that says so, unless it had written its own."""
+    record = store.finished(folder, [key]).get(key)
+    if error and (record is None or record.status == "failed"):
+        record = RunRecord(key, "failed", error=error, environment=environment())
+        write_record(folder, record)
+    if record is None:
         raise StoreError(f"{_name(key)} ended without a record in {folder / key.folder}")
-    record = store.finished(folder, [key])[key]
     if record.status != "done":
         events.say(f"{_name(key)} {record.status}: {record.error}")
 

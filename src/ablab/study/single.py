@@ -46,7 +46,7 @@ def train(
     with working(events, "read the data", 1):
         arm, key = _asked(recipe, changes, seed, plugins)
     place = folder / key.folder
-    with driving(folder):
+    with driving(folder, events):
         record = finished(folder, [key]).get(key)
         if record and record.status != "failed":
             events.say(f"{place} is done already; to train it again, give another --folder or --seed")

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import ablab
+from ablab.engine.events import Events
 from ablab.errors import ConfigError, StoreError
-from ablab.records import RunKey, RunRecord, holding, read_json, read_records, write_json
+from ablab.records import RunKey, RunRecord, holding, read_json, read_record, write_json
 from ablab.study.design import Arm, arms, run_fingerprint, study_fingerprint
+from ablab.study.owner import alive, owner, this_process
 from ablab.study.spec import Study
+from ablab.study.tidy import tidy
 
 FROZEN = (
     "seeds",
@@ -28,6 +31,7 @@ FROZEN = (
     "design",
     "arms",
 )
+DRIVER = "driver.json"  # who drives the study, for `ablab status`; what keeps others out is the lock
 FREE_BYTES = 200 * 2**20  # a run's weights, evidence and curves fit many times over
 
 
@@ -47,8 +51,13 @@ def keys(study: Study, made: Sequence[Arm], manifests: dict[str, str], plugins: 
 
 def finished(folder: Path, wanted: Sequence[RunKey]) -> dict[RunKey, RunRecord]:
     """The records that exist for these keys, failed ones included."""
-    records = {record.key: record for record in read_records(folder)}
-    return {key: records[key] for key in wanted if key in records}
+    found = {}
+    for key in wanted:
+        path = folder / key.folder / "record.json"
+        record = read_record(path) if path.exists() else None
+        if record and record.key == key:
+            found[key] = record
+    return found
 
 
 def freeze(folder: Path, study: Study) -> None:
@@ -116,15 +125,30 @@ def _looks(study: Study) -> dict[str, Any] | None:
 
 
 @contextmanager
-def driving(folder: Path) -> Iterator[None]:
-    """Hold the study's folder: a second driver is told so instead of training the same runs twice.
+def driving(folder: Path, events: Events | None = None) -> Iterator[None]:
+    """Hold the study's folder: a second driver is told so instead of training the same runs twice. Tidies it first.
 
     Raises StoreError where the folder cannot be written, the disk is nearly full, or another driver is at work.
     """
-    busy = f"another ablab is working on {folder}; wait for it, or choose another --folder"
+    busy = f"another ablab{_driver(folder)} is working on {folder}; wait for it, or choose another --folder"
     with holding(folder, busy, "choose another place with --folder"):
         check_space(folder)
-        yield
+        for line in tidy(folder):
+            if events:
+                events.say(line)
+        write_json(folder / DRIVER, this_process())
+        try:
+            yield
+        finally:
+            (folder / DRIVER).unlink(missing_ok=True)
+
+
+def _driver(folder: Path) -> str:
+    """Who is at work, for a sentence: "" where it is not known."""
+    with suppress(StoreError):
+        who = owner(read_json(folder / DRIVER))
+        return f" ({who}, since {who.since})" if who and alive(who) is not False else ""
+    return ""
 
 
 def check_space(folder: Path) -> None:

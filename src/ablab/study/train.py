@@ -29,9 +29,12 @@ from ablab.recipe import Edit, Recipe
 from ablab.records import RunKey, RunRecord, read_items, read_json, write_items, write_json, write_record
 from ablab.study import after
 from ablab.study.build import build, untaught
+from ablab.study.claims import claimed
 from ablab.study.design import Arm
 from ablab.study.executors.ranks import together
+from ablab.study.progress import Progress
 from ablab.study.spec import Judge
+from ablab.study.tidy import SNAPSHOT, sound
 
 
 def train(arm: Arm, key: RunKey, folder: Path, judge: Judge, events: Events, plugins: Sequence[Path] = ()) -> RunRecord:
@@ -42,26 +45,38 @@ def train(arm: Arm, key: RunKey, folder: Path, judge: Judge, events: Events, plu
 
     What an earlier process left unfinished goes on from its last snapshot, which is deleted when the record stands. A
     run that diverges leaves a record that says so; one that fails leaves the error and is tried again by the next
-    driver. Raises UserError for a recipe or data that cannot be trained at all, and StoreError where nothing can be
-    written: there is no record to leave.
+    driver. The run is claimed: where another process does it, this one waits, and returns what that one wrote. Raises
+    UserError for a recipe or data that cannot be trained at all, and StoreError where nothing can be written: there is
+    no record to leave.
     """
     place = folder / key.folder
-    for leftover in place.glob(".*.*"):  # of a process that was killed while it wrote; the folder is ours alone
-        leftover.unlink()
+    progress = Progress(events, place, arm.recipe.train.epochs)
+    with claimed(place, progress) as claim:
+        record = sound(place / "record.json")
+        if record and record.key == key and record.status != "failed":
+            return record
+        for leftover in place.glob(".*.*"):  # of a process that was killed while it wrote
+            leftover.unlink(missing_ok=True)
+        record = _outcome(arm, key, place, judge, progress, plugins)
+        claim.check()
+        write_record(folder, record)
+        if record.status != "failed":
+            _snapshots(key, place).delete()
+    return record
+
+
+def _outcome(arm: Arm, key: RunKey, place: Path, judge: Judge, events: Events, plugins: Sequence[Path]) -> RunRecord:
+    """Train; what goes wrong in it becomes a record that says so."""
     try:
-        record = _share(arm, key, place, judge, events, plugins)
+        return _share(arm, key, place, judge, events, plugins)
     except Diverged as error:
-        record = RunRecord(key, "diverged", error=str(error), environment=environment())
+        return RunRecord(key, "diverged", error=str(error), environment=environment())
     except (UserError, StoreError):
         raise
     except RunError as error:
-        record = RunRecord(key, "failed", error=str(error), environment=environment())
+        return RunRecord(key, "failed", error=str(error), environment=environment())
     except (AblabError, RuntimeError, ValueError, OSError, MemoryError) as error:
-        record = RunRecord(key, "failed", error=f"{type(error).__name__}: {error}", environment=environment())
-    write_record(folder, record)
-    if record.status != "failed":
-        _snapshots(key, place).delete()
-    return record
+        return RunRecord(key, "failed", error=f"{type(error).__name__}: {error}", environment=environment())
 
 
 def follow(arm: Arm, key: RunKey, folder: Path, judge: Judge) -> None:
@@ -97,7 +112,7 @@ def _rank(
 
 
 def _snapshots(key: RunKey, place: Path) -> Snapshots:
-    return Snapshots(place / "snapshot.safetensors", key.fingerprint)
+    return Snapshots(place / SNAPSHOT, key.fingerprint)
 
 
 def _train(arm: Arm, key: RunKey, place: Path, judge: Judge, events: Events, team: Team) -> RunRecord | None:
