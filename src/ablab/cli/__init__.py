@@ -18,9 +18,9 @@ from ablab.cli import (
     predict,
     report,
     run,
+    serve,
     status,
     studies,
-    serve,
     train,
     weights,
 )
