@@ -8,11 +8,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
 from ablab.cli import app
+from ablab.errors import ConfigError
 from ablab.export import read_bundle
+from ablab.study.train import restore
 
 TINY = ["--set", "data.classes=3", "--set", "data.size=64", "--set", "data.scenes=[12,6,6]", "--set", "train.epochs=1"]
 TINY += ["--set", "train.image_size=64", "--set", "train.batch=4", "--set", "train.threads=1"]
@@ -57,3 +60,23 @@ def test_mistakes_are_a_line(run: Path, tmp_path: Path) -> None:
         assert done.exit_code == 2, done.output
         assert said in done.stderr
         assert "Traceback" not in done.stderr
+
+
+def test_int8_measures_its_ranges_on_training_images(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[Any] = []
+
+    def ship(*given: Any) -> None:
+        seen.append(given)
+        raise ConfigError("enough")
+
+    monkeypatch.setattr(sys.modules["ablab.export.ship"], "ship", ship)
+    for more in ([], ["--tolerance", "0.02"]):
+        command = ["export", str(run), "--to", "onnx-int8", "--folder", str(tmp_path / "b"), *more]
+        assert "enough" in CliRunner().invoke(app, command).stderr
+    (model, card, *_), (_, looser, *_) = seen
+    plain = restore(run)[0].data(("any", 0)).plain
+    np.testing.assert_array_equal(model.training, [plain[0, index].image for index in range(len(plain))])
+    assert (card.tolerance, card.tolerance_int8) == (0.001, 0.01)
+    assert (looser.tolerance, looser.tolerance_int8) == (0.02, 0.02)
