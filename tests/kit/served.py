@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from http.client import HTTPConnection
 from pathlib import Path
@@ -118,13 +118,16 @@ class Server:
 
     def send(self, *pieces: bytes, pause: float = 0.0, end: bool = False) -> bytes:
         """Raw bytes on a connection of their own, and all that comes back; `end` closes the way there first."""
-        with socket.create_connection(self.place, timeout=120) as connection:
+        found = b""
+        with socket.create_connection(self.place, timeout=120) as connection, suppress(ConnectionError):
             for piece in pieces:
                 connection.sendall(piece)
                 time.sleep(pause)
             if end:
                 connection.shutdown(socket.SHUT_WR)
-            return b"".join(iter(lambda: connection.recv(65536), b""))
+            while got := connection.recv(65536):
+                found += got
+        return found
 
     def memory(self) -> int:
         """Resident bytes."""
