@@ -30,6 +30,15 @@ Folder = Annotated[Path | None, typer.Option("--folder", help="Where results go.
 Data = Annotated[Path | None, typer.Option("--data", help="The data set to use instead of the one that is named.")]
 Plugins = Annotated[list[Path] | None, typer.Option("--plugin", help="A Python file with parts of your own.")]
 
+Trackers = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--tracker",
+        metavar="NAME[=WHERE]",
+        help="Mirror the records in tensorboard[=FOLDER], mlflow=URI or wandb[=online]; may be repeated.",
+    ),
+]
+
 Answer = Callable[[Any, Any], None]
 
 

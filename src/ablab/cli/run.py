@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from ablab.cli.answer import Answer, Data, Folder, Json, Plugins, Sets, answering, display, settings
+from ablab.cli.answer import Answer, Data, Folder, Json, Plugins, Sets, Trackers, answering, display, settings
 from ablab.cli.plan import Only, StudyFile, asked_for
 from ablab.errors import ConfigError
 
@@ -34,6 +34,7 @@ def run(
     plugin: Plugins = None,
     confirm: Confirm = False,
     seeds: Seeds = None,
+    tracker: Trackers = None,
     json: Json = False,
 ) -> None:
     """Train every arm under every seed, judge and report. A second call does only what is missing."""
@@ -41,21 +42,29 @@ def run(
         asked = asked_for(study, only, settings(set, data, "baseline."))
         place, parts = folder or Path("runs") / asked.name, [*(plugin or [])]
         if confirm:
-            confirm_winner(asked, place, seeds, jobs, parts, answer)
+            confirm_winner(asked, place, seeds, jobs, parts, answer, trackers=tracker or ())
         elif seeds is not None:
             raise ConfigError("--seeds goes with --confirm; a study's own seeds stand in its file, or --set seeds=5")
         else:
-            drive(asked, place, jobs, parts, answer)
+            drive(asked, place, jobs, parts, answer, trackers=tracker or ())
 
 
-def drive(asked: object, folder: Path, jobs: int | None, plugins: list[Path], answer: Answer) -> None:
+def drive(
+    asked: object,
+    folder: Path,
+    jobs: int | None,
+    plugins: list[Path],
+    answer: Answer,
+    trackers: Sequence[str] = (),
+) -> None:
     """Run a study, write its report and answer with the verdict table."""
     from ablab import reports
     from ablab.study import run as running
     from ablab.study.spec import Study
+    from ablab.study.trackers.mirror import mirroring
 
     assert isinstance(asked, Study)
-    with display() as shown:
+    with display() as shown, mirroring(folder, trackers, asked.name, shown.row("")):
         outcome = running.run(asked, folder, jobs=jobs, plugins=plugins, display=shown)
     written = reports.write(folder)
     view = reports.read(folder)
@@ -64,15 +73,22 @@ def drive(asked: object, folder: Path, jobs: int | None, plugins: list[Path], an
 
 
 def confirm_winner(
-    asked: object, folder: Path, seeds: int | None, jobs: int | None, plugins: list[Path], answer: Answer
+    asked: object,
+    folder: Path,
+    seeds: int | None,
+    jobs: int | None,
+    plugins: list[Path],
+    answer: Answer,
+    trackers: Sequence[str] = (),
 ) -> None:
     """Train what a finished study chose under fresh seeds, and answer with what is left of its effect."""
     from ablab import reports
     from ablab.study import confirm
     from ablab.study.spec import Study
+    from ablab.study.trackers.mirror import mirroring
 
     assert isinstance(asked, Study)
-    with display() as shown:
+    with display() as shown, mirroring(folder / confirm.PLACE, trackers, asked.name, shown.row("")):
         outcome = confirm.confirm(asked, folder, seeds=seeds, jobs=jobs, plugins=plugins, display=shown)
     written = reports.write(folder)
     answer({**outcome, "folder": folder}, [confirm.lines(outcome), f"report: {written['html']}"])

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ablab.cli.answer import Data, Folder, Json, Plugins, Sets, answering, display, settings
+from ablab.cli.answer import Data, Folder, Json, Plugins, Sets, Trackers, answering, display, settings
 
 
 def train(
@@ -17,6 +17,7 @@ def train(
     folder: Folder = None,
     set: Sets = None,
     plugin: Plugins = None,
+    tracker: Trackers = None,
     json: Json = False,
 ) -> None:
     """Train one model and score it on validation."""
@@ -24,12 +25,14 @@ def train(
         from ablab.engine.distributed import follows
         from ablab.reports.listings import score_table
         from ablab.study import single
+        from ablab.study.trackers.mirror import mirroring
 
         overrides = settings(set, data)
         if follows():
             single.follow(recipe, overrides, seed, folder, [*(plugin or [])])
             return
-        with display() as shown:
+        where = folder or Path("runs") / "train"
+        with display() as shown, mirroring(where, tracker or (), "train", shown.row("")):
             record, place = single.train(recipe, overrides, seed, folder, [*(plugin or [])], shown)
         document = {"status": record.status, "error": record.error, "folder": place, "scores": record.scores}
         document |= {"settings": record.settings, "cost": record.cost, "notes": record.notes}
