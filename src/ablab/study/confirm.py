@@ -31,10 +31,10 @@ from ablab.stats import Confirmation, expected_bias
 from ablab.study import looks, store
 from ablab.study.columns import columns, signed
 from ablab.study.design import BASELINE, Arm, arms, study_fingerprint
+from ablab.study.executors.job import Executor
 from ablab.study.factorial import factorial
 from ablab.study.judge import Scores, score_table, verdicts
-from ablab.study.plan import at_a_time
-from ablab.study.run import complete, manifests, train_missing
+from ablab.study.run import LOCAL, complete, manifests, train_missing
 from ablab.study.seeds import Seeds
 from ablab.study.spec import Study
 from ablab.study.winners import Candidate, candidates
@@ -51,6 +51,7 @@ def confirm(
     jobs: int | None = None,
     plugins: Sequence[Path] = (),
     display: Display,
+    executor: Executor = LOCAL,
 ) -> dict[str, Any]:
     """Train winner, stack and baseline under `seeds` fresh seeds, judge, write `confirm.json` and return it.
 
@@ -73,7 +74,9 @@ def confirm(
         data |= manifests([arm for arm in trained if arm.name not in data], events)
         wanted = store.keys(fresh, trained, data, source)
         (folder / PLACE).mkdir(exist_ok=True)
-        train_missing(fresh, folder / PLACE, wanted, plugins, jobs or at_a_time(study), display, start)
+        executor.ready(folder / PLACE, [arm.recipe.train for arm in trained])
+        parallel = jobs or executor.at_a_time(study.baseline.train)
+        train_missing(fresh, folder / PLACE, wanted, plugins, parallel, display, start, executor)
         runs = store.finished(folder / PLACE, [key for _, key in wanted])
         missing = len(wanted) - len(runs)
         document |= {

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,6 +28,7 @@ from ablab.study import after, controls, groups, looks
 from ablab.study.build import Made, build
 from ablab.study.collisions import collisions
 from ablab.study.design import Arm, arms
+from ablab.study.executors.local import Local
 from ablab.study.known import Noise, known_noise
 from ablab.study.prospects import prospects
 from ablab.study.spec import Study
@@ -104,10 +104,8 @@ def plan(
 
 
 def at_a_time(study: Study) -> int:
-    """Runs at a time: as many as the cores hold at the recipe's processes and threads; one where there is a GPU."""
-    if study.baseline.train.device != "cpu" and torch.cuda.is_available():
-        return 1
-    return max((os.cpu_count() or 1) // (study.baseline.train.threads * study.baseline.train.devices), 1)
+    """Runs at a time on this machine."""
+    return Local().at_a_time(study.baseline.train)
 
 
 def _build(study: Study, made: Sequence[Arm], events: Events, place: Path) -> list[Built]:

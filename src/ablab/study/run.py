@@ -16,19 +16,29 @@ from ablab.errors import ConfigError, StoreError
 from ablab.records import RunKey, RunRecord, plain_json, read_json, write_json, write_record
 from ablab.study import close, looks, store
 from ablab.study.design import Arm, arms
-from ablab.study.executors.local import Job, execute
+from ablab.study.executors.job import Executor, Job, needs
+from ablab.study.executors.local import Local
 from ablab.study.judge import Scores, judge, score_table
-from ablab.study.plan import at_a_time, plan
+from ablab.study.plan import plan
 from ablab.study.spec import Judge, Study
 from ablab.study.train import environment, train
 
+LOCAL = Local()
 TRIES = 2  # a run that failed for no reason of its own (killed, out of memory) may do better alone
 
 
 def run(
-    study: Study, folder: Path, *, jobs: int | None = None, plugins: Sequence[Path] = (), display: Display
+    study: Study,
+    folder: Path,
+    *,
+    jobs: int | None = None,
+    plugins: Sequence[Path] = (),
+    display: Display,
+    executor: Executor = LOCAL,
 ) -> dict[str, Any]:
     """Train every arm under every seed that has no record yet, judge, and close the study when all is done.
+
+    Who does the runs, the `executor`, changes no result.
 
     A study with looks trains up to the next one, judges it, and goes on with the arms that are not decided.
     Whatever ends this early (Ctrl-C, a kill, a full disk) loses at most the runs under way; the same call goes on.
@@ -37,17 +47,18 @@ def run(
     start = time.monotonic()
     if under_torchrun():
         raise ConfigError("a study starts its own processes: set train.devices, and run it without torchrun")
-    parallel = jobs or at_a_time(study)
+    parallel = jobs or executor.at_a_time(study.baseline.train)
     with store.driving(folder, display.row("")):
         registry.load_plugins([*map(Path, study.plugins), *plugins])  # a control may be made of a user's part
         made = arms(study)
+        executor.ready(folder, [arm.recipe.train for arm in made])
         store.freeze(folder, study)
         planned = _plan(study, folder, plugins, parallel, display.row(""))
         every = store.keys(study, made, planned["asked"]["data"], planned["plugins"])
-        wanted = _train(study, folder, made, every, plugins, parallel, display, start)
+        wanted = _train(study, folder, made, every, plugins, parallel, display, start, executor)
         records = store.finished(folder, [key for _, key in wanted])
         closing = complete(records, wanted)
-        test = _close(folder, made, records, study, parallel, display) if closing else None
+        test = _close(folder, made, records, study, parallel, display, executor) if closing else None
         document = judge(study, made, list(records.values()), test, folder)
         write_json(folder / "verdicts.json", document)
     counts = {
@@ -104,11 +115,12 @@ def _train(
     parallel: int,
     display: Display,
     start: float,
+    executor: Executor = LOCAL,
 ) -> list[tuple[Arm, RunKey]]:
     """Do the runs without a record, from look to look where the study has looks; returns the runs that it wants."""
     while True:
         wanted = looks.runs_now(study, made, every, folder)
-        train_missing(study, folder, wanted, plugins, parallel, display, start)
+        train_missing(study, folder, wanted, plugins, parallel, display, start, executor)
         if not study.seeds.looks:
             return wanted
         records = store.finished(folder, [key for _, key in wanted])
@@ -127,10 +139,11 @@ def train_missing(
     parallel: int,
     display: Display,
     start: float,
+    executor: Executor = LOCAL,
 ) -> None:
     """Do the runs without a record, and once more those that failed."""
     events = display.row("")
-    files = [*map(Path, study.plugins), *plugins]
+    files = [file.absolute() for file in (*map(Path, study.plugins), *plugins)]
     total, may_start = len(wanted), _may_start(study, folder, start, events)
     for attempt in range(TRIES):
         records = store.finished(folder, [key for _, key in wanted])
@@ -140,11 +153,19 @@ def train_missing(
         if not todo:
             return
         by_name = {_name(key): (arm, key) for arm, key in todo}
-        work = [Job(_name(key), train_with_plugins, (arm, key, folder, study.judge, files)) for arm, key in todo]
+        work = [
+            Job(
+                _name(key),
+                train_with_plugins,
+                (arm, key, folder.absolute(), study.judge, files),
+                needs(arm.recipe.train),
+            )
+            for arm, key in todo
+        ]
         done = total - len(todo)
         with working(events, "runs", total):
             events.advance(done, {})
-            for job, error in execute(work, parallel if attempt == 0 else 1, display, may_start):
+            for job, error in executor.execute(work, parallel if attempt == 0 else 1, display, may_start):
                 done += 1
                 _settle(folder, by_name[job.name][1], error, events)
                 events.advance(done, {})
@@ -193,12 +214,14 @@ def _close(
     study: Study,
     parallel: int,
     display: Display,
+    executor: Executor,
 ) -> Scores:
     """Score test once for every run, draw the pictures; returns the judge's metric on test."""
     done = [record for record in records.values() if record.status == "done"]
     if not (folder / "final.json").exists():
-        work = [Job(f"test of {_name(record.key)}", close.score_run, (folder, record)) for record in done]
-        for job, error in execute(work if close.has_test(study) else [], parallel, display, lambda: True):
+        needed, place = needs(study.baseline.train), folder.absolute()
+        work = [Job(f"test of {_name(record.key)}", close.score_run, (place, record), needed) for record in done]
+        for job, error in executor.execute(work if close.has_test(study) else [], parallel, display, lambda: True):
             if error:
                 raise StoreError(f"{job.name}: {error}; the same command tries it again")
         close.pictures(folder, made, {(r.key.arm, r.key.seed): r for r in done}, study.seeds[0])

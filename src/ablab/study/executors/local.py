@@ -12,22 +12,16 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
+from pathlib import Path
 from typing import Any
 
-from ablab.engine.events import Display, Sender, replay
+from ablab.engine.events import Display, Events, Sender, replay
 from ablab.errors import AblabError
+from ablab.recipe import TrainRecipe
+from ablab.study.executors.job import Job, needs
 
 KILLED = "its process was killed"
 REMEDY = "lower train.batch and raise train.accumulate by as much, or run fewer at a time with --jobs"
-
-
-@dataclass(frozen=True)
-class Job:
-    """A call of a module-level function: `work(*arguments, events)`."""
-
-    name: str
-    work: Callable[..., object]
-    arguments: tuple[Any, ...]
 
 
 @dataclass
@@ -37,6 +31,25 @@ class _Running:
     connection: Connection
     row: Display
     error: str = KILLED
+
+
+class Local:
+    """This machine's processes: what does the runs unless something else is asked for."""
+
+    def ready(self, folder: Path, trains: Sequence[TrainRecipe]) -> None: ...
+
+    def at_a_time(self, train: TrainRecipe) -> int:
+        """As many as the cores hold at the recipe's processes and threads; one where there is a GPU."""
+        import torch
+
+        if train.device != "cpu" and torch.cuda.is_available():
+            return 1
+        return max((os.cpu_count() or 1) // needs(train).cpus, 1)
+
+    def execute(
+        self, jobs: Sequence[Job], parallel: int, display: Display, start: Callable[[], bool]
+    ) -> Iterator[tuple[Job, str]]:
+        return execute(jobs, parallel, display, start)
 
 
 def execute(
@@ -114,16 +127,20 @@ def _listen(running: Sequence[_Running]) -> list[_Running]:
 def _child(connection: Connection, work: Callable[..., object], arguments: tuple[Any, ...]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
     threading.Thread(target=die_with_parent, daemon=True).start()
-    error = ""
+    connection.send(("done", attempt(work, arguments, Sender(connection.send))))
+    connection.close()
+
+
+def attempt(work: Callable[..., object], arguments: tuple[Any, ...], events: Events) -> str:
+    """Do a job's work in this process; returns "" or what went wrong."""
     try:
-        work(*arguments, Sender(connection.send))
+        work(*arguments, events)
     except AblabError as failure:
-        error = str(failure)
+        return str(failure)
     except Exception as failure:
         traceback.print_exc(file=sys.stderr)
-        error = f"{type(failure).__name__}: {failure}"
-    connection.send(("done", error))
-    connection.close()
+        return f"{type(failure).__name__}: {failure}"
+    return ""
 
 
 def die_with_parent() -> None:
