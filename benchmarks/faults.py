@@ -19,7 +19,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,11 +31,14 @@ import psutil
 import results
 from ablab.engine import snapshot
 from ablab.engine.events import Silent
-from ablab.records import RunRecord, plain_json, read_json, read_records
+from ablab.errors import StoreError
+from ablab.records import RunKey, RunRecord, plain_json, read_json, read_records
 from ablab.study import run as running
 from ablab.study import spec
+from ablab.study.design import arms
 from ablab.study.executors import local
 from ablab.study.spec import Study
+from ablab.study.train import train
 
 ASKED: dict[str, Any] = {
     "name": "faults",
@@ -93,15 +96,28 @@ def study() -> Study:
     return spec.build(ASKED, "faults.yaml", Path.cwd())
 
 
-def drive(folder: Path, strike: Strike | None = None) -> None:
+def drive(folder: Path, strikes: Sequence[Strike] = ()) -> None:
     """Be a driver, in a process group of its own; ends with 0 where the study is finished."""
     os.setpgrp()
     snapshot.SNAPSHOT_SECONDS = 0.0  # one after every step: more to interrupt
     local.forking = lambda: FORK  # workers begin at once, without importing torch anew
-    if strike and strike.operation:
-        sys.addaudithook(_hook(folder, strike, os.getpid()))
-    outcome = running.run(study(), folder, jobs=2, display=Silent())
+    os.register_at_fork(after_in_child=_let_go)
+    for strike in strikes:
+        if strike.operation:
+            sys.addaudithook(_hook(folder, strike, os.getpid()))
+    try:
+        outcome = running.run(study(), folder, jobs=2, display=Silent())
+    except StoreError:
+        os._exit(2)
     os._exit(0 if outcome["closed"] and not outcome["failed"] else 1)
+
+
+def _let_go() -> None:
+    """Close the driver's lock in a forked worker, which one from a server would never have had."""
+    for entry in os.listdir("/proc/self/fd"):
+        with suppress(OSError):
+            if os.readlink(f"/proc/self/fd/{entry}").endswith("/.lock"):
+                os.close(int(entry))
 
 
 def _hook(folder: Path, strike: Strike, driver: int) -> Callable[[str, tuple[Any, ...]], None]:
@@ -129,24 +145,17 @@ def disturb(folder: Path, rng: np.random.Generator, kills: int, span: float, ope
     tally, stamps = Tally(), dict[Path, int]()
     while True:
         tally.rounds += 1
-        strike = None
-        if tally.kills.total() < kills:
-            token = folder.with_name(f"{folder.name}-strike-{tally.rounds}")
-            timed = bool(rng.integers(2))
-            strike = Strike(
-                WHO[rng.integers(3)],
-                token,
-                0 if timed else int(rng.integers(1, operations + 1)),
-                float(rng.uniform(0, span)) if timed else 0.0,
-            )
-        process = FORK.Process(target=drive, args=(folder, strike))
+        strikes = _draw(folder, rng, tally, kills, span, operations)
+        process = FORK.Process(target=drive, args=(folder, strikes))
         process.start()
-        if strike and strike.seconds:
-            process.join(strike.seconds)
-            _kill(process.pid or 0, strike)
+        for strike in strikes:
+            if strike.seconds:
+                process.join(strike.seconds)
+                _kill(process.pid or 0, strike)
         process.join()
-        if strike and strike.token.exists():
-            tally.kills[f"{strike.who}, {'after a time' if strike.seconds else 'before an operation'}"] += 1
+        for strike in strikes:
+            how = "after a time" if strike.seconds else "before an operation"
+            tally.kills[f"{strike.who}, {how}"] += strike.token.exists()
         now = {path: path.stat().st_mtime_ns for path in _finished(folder)}
         tally.rewritten += sum(now.get(path) != stamp for path, stamp in stamps.items())
         stamps = now
@@ -154,6 +163,21 @@ def disturb(folder: Path, rng: np.random.Generator, kills: int, span: float, ope
             return tally
         if tally.rounds > 20 * (kills + 5):
             raise SystemExit(f"{folder} is not finished after {tally.rounds} rounds")
+
+
+def _draw(
+    folder: Path, rng: np.random.Generator, tally: Tally, kills: int, span: float, operations: int
+) -> list[Strike]:
+    """What a round holds: one strike, and after a worker's, which a driver survives, one for the driver too."""
+    strikes = list[Strike]()
+    while tally.kills.total() + len(strikes) < kills and not (strikes and strikes[-1].who != "worker"):
+        who = WHO[rng.integers(3)] if not strikes else "driver"
+        token = folder.with_name(f"{folder.name}-strike-{tally.rounds}-{len(strikes)}")
+        timed = not strikes and bool(rng.integers(2))
+        first = operations // 2 if strikes else 1  # late enough for the worker to be hit before
+        operation, seconds = int(rng.integers(first, operations + 1)), float(rng.uniform(0, span))
+        strikes.append(Strike(who, token, seconds=seconds) if timed else Strike(who, token, operation))
+    return strikes
 
 
 def _kill(driver: int, strike: Strike) -> None:
@@ -237,6 +261,7 @@ def main() -> None:
     rng, tallies = np.random.default_rng(asked.seed), list[Tally]()
     shelf = Path(tempfile.mkdtemp(prefix="ablab-faults-"))
     start = time.monotonic()
+    warm()
     undisturbed(shelf / "calm")
     span = time.monotonic() - start
     for tally in torment(shelf, shelf / "calm", rng, asked.kills, asked.each, span / 4, OPERATIONS):
@@ -247,6 +272,14 @@ def main() -> None:
     shutil.rmtree(shelf)
     if any(tally.differences or tally.rewritten for tally in tallies):
         raise SystemExit(1)
+
+
+def warm() -> None:
+    """Do a run in this process, so that what it loads and compiles need not be loaded after every fork."""
+    asked = study()
+    with tempfile.TemporaryDirectory(prefix="ablab-faults-") as folder:
+        arm = arms(asked)[0]
+        train(arm, RunKey(asked.name, arm.name, 0, "warm"), Path(folder), asked.judge, Silent())
 
 
 def undisturbed(folder: Path) -> None:
