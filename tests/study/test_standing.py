@@ -127,7 +127,8 @@ def test_a_driver_tidies_what_it_finds(folder: Path) -> None:
     )
     edited = folder / key("a/a", 0, "f" * 16).folder / "snapshot.safetensors"
     later = folder / key("a/a", 0, "e" * 16).folder / "snapshot.safetensors"
-    for path in (done, failed, under_way, edited, later):
+    left = [done.with_name(".test.json.x1"), folder / ".verdicts.json.x2", folder / "panels" / ".a.png.x3"]
+    for path in (done, failed, under_way, edited, later, *left):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
     os.utime(edited, (1, 1))
@@ -137,6 +138,7 @@ def test_a_driver_tidies_what_it_finds(folder: Path) -> None:
         assert json.loads((folder / "driver.json").read_text())["pid"] == os.getpid()
     assert not (folder / "driver.json").exists()
     assert [path.exists() for path in (done, edited, failed, under_way, later)] == [False, False, True, True, True]
+    assert not [path for path in left if path.exists()]
     stands = standing(folder)
     assert (stands["counts"]["damaged"], stands["counts"]["interrupted"]) == (0, 3)  # a/a 0 was edited
     assert len(stands["set_aside"]) == 1

@@ -1,4 +1,4 @@
-"""What a driver does first: damaged records are set aside, and what finished runs no longer need is deleted.
+"""What a driver does first: damaged records are set aside, and what nobody will read again is deleted.
 
 The rule. A run that is done or has diverged keeps its record, curves, evidence, test scores, diagnosis and final
 weights. Its snapshot (weights, average and the optimizer's moments: three to four times the weights) is deleted when
@@ -61,10 +61,19 @@ def tidy(folder: Path) -> list[str]:
         else:
             finished[_asked(place)] = max(path.stat().st_mtime, finished.get(_asked(place), 0.0))
             (place / SNAPSHOT).unlink(missing_ok=True)
+            sweep(place)
     for snapshot in kept:
         if snapshot.stat().st_mtime < finished.get(_asked(snapshot.parent), 0.0):
             snapshot.unlink()
+    for place in (folder, folder / "panels", folder / "confirm"):
+        sweep(place)
     return said
+
+
+def sweep(place: Path) -> None:
+    """Remove what a kill left of files that were being written. Only for who holds the folder."""
+    for leftover in place.glob(".*.*"):
+        leftover.unlink(missing_ok=True)
 
 
 def _asked(place: Path) -> tuple[Path, str]:

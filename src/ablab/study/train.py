@@ -34,7 +34,7 @@ from ablab.study.design import Arm
 from ablab.study.executors.ranks import together
 from ablab.study.progress import Progress
 from ablab.study.spec import Judge
-from ablab.study.tidy import SNAPSHOT, sound
+from ablab.study.tidy import SNAPSHOT, sound, sweep
 
 
 def train(arm: Arm, key: RunKey, folder: Path, judge: Judge, events: Events, plugins: Sequence[Path] = ()) -> RunRecord:
@@ -55,8 +55,7 @@ def train(arm: Arm, key: RunKey, folder: Path, judge: Judge, events: Events, plu
         record = sound(place / "record.json")
         if record and record.key == key and record.status != "failed":
             return record
-        for leftover in place.glob(".*.*"):  # of a process that was killed while it wrote
-            leftover.unlink(missing_ok=True)
+        sweep(place)
         record = _outcome(arm, key, place, judge, progress, plugins)
         claim.check()
         write_record(folder, record)
