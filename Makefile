@@ -4,13 +4,17 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
+# OpenVINO, ONNX Runtime and torch together: in processes of their own, as one died beside all other tests.
+RUNTIMES := tests/export tests/predict tests/serve
+
 .PHONY: demo test docs lint format types check clean
 
 demo: $(READY)
 	$(BIN)/ablab demo
 
 test: $(READY)
-	$(BIN)/python -m pytest -n 2 --dist worksteal
+	$(BIN)/python -m pytest -n 2 --dist worksteal $(RUNTIMES:%=--ignore=%)
+	$(BIN)/python -m pytest -n 2 --dist worksteal $(RUNTIMES)
 
 lint: $(READY)
 	$(BIN)/ruff check .
