@@ -156,6 +156,20 @@ def test_a_record_of_a_newer_version_is_refused_and_left_alone(
     assert path.read_text() == newer
 
 
+def test_a_process_that_dies_after_its_record_stood_has_done_its_run(tmp_path: Path) -> None:
+    key, told = records.RunKey("tiny", "a/a", 0, "0123456789abcdef"), Told()
+    records.write_record(tmp_path, RunRecord(key, "done"))
+    for name in ("claim-0.json", "progress.json", "snapshot.safetensors", ".curves.csv.x1", "weights.safetensors"):
+        (tmp_path / key.folder / name).touch()
+    running._settle(tmp_path, key, "its process was killed", told)
+    assert {path.name for path in (tmp_path / key.folder).iterdir()} == {"record.json", "weights.safetensors"}
+    assert (read(tmp_path)["a/a", 0].status, told.said) == ("done", [])
+    records.write_record(tmp_path, RunRecord(key, "failed", error="before"))
+    running._settle(tmp_path, key, "its process was killed", told)
+    assert read(tmp_path)["a/a", 0].error == "its process was killed"
+    assert told.said == ["a/a, seed 0 failed: its process was killed"]
+
+
 def test_two_drivers_do_not_share_a_folder(tmp_path: Path) -> None:
     with (
         store.driving(tmp_path),

@@ -110,6 +110,16 @@ def test_time_left_and_pace(folder: Path) -> None:
     assert standing(folder)["driver"] is None
 
 
+def test_a_holder_elsewhere_works_as_long_as_it_touches_its_claim(folder: Path) -> None:
+    place = folder / key("a/a", 2).folder
+    claim(place, replace(ME, host="elsewhere"))
+    assert standing(folder)["counts"]["running"] == 2
+    os.utime(place / "claim-0.json", (1, 1))
+    assert standing(folder)["counts"]["running"] == 1
+    claim(folder / key("a/a", 0).folder, ME)  # its record stands: it is done, whoever tidies there
+    assert standing(folder)["counts"]["done"] == 2
+
+
 def test_of_two_folders_of_a_run_the_newer_counts(folder: Path) -> None:
     old = folder / key("baseline", 0).folder / "record.json"
     os.utime(old, (1, 1))
@@ -127,7 +137,14 @@ def test_a_driver_tidies_what_it_finds(folder: Path) -> None:
     )
     edited = folder / key("a/a", 0, "f" * 16).folder / "snapshot.safetensors"
     later = folder / key("a/a", 0, "e" * 16).folder / "snapshot.safetensors"
-    left = [done.with_name(".test.json.x1"), folder / ".verdicts.json.x2", folder / "panels" / ".a.png.x3"]
+    claim(done.parent, GONE, work="evaluate")  # it was killed when its record stood
+    left = [
+        *done.parent.glob("*claim*"),
+        done.with_name("progress.json"),
+        done.with_name(".test.json.x1"),
+        folder / ".verdicts.json.x2",
+        folder / "panels" / ".a.png.x3",
+    ]
     for path in (done, failed, under_way, edited, later, *left):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
@@ -244,6 +261,48 @@ def test_a_run_under_way_is_seen_from_another_process(tmp_path: Path) -> None:
     assert (stands["counts"]["done"], stands["running"]) == (1, [])
     place = folder / key("baseline", 0).folder
     assert not [*place.glob("claim-*"), *place.glob("progress.json"), *place.glob(".*")]
+
+
+class Writes(Silent):
+    """Says it in a file."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+
+    def say(self, text: str) -> None:
+        with self.file.open("a") as opened:
+            opened.write(text + "\n")
+
+
+def comes_second(folder: Path, said: Path) -> None:
+    arm = arms(tiny())[0]
+    record = train(arm, key("baseline", 0), folder, spec.Judge(metric="AP50"), Writes(said))
+    said.write_text(said.read_text() + f"{record.status}, {record.cost['train_seconds']}\n")
+
+
+def test_who_comes_second_to_a_run_waits_and_takes_what_the_first_wrote(tmp_path: Path) -> None:
+    """What two drivers would do, were the study's folder not locked: on a file system without locks it is not."""
+    folder, go, said = tmp_path / "tiny", tmp_path / "go", tmp_path / "said"
+    context = multiprocessing.get_context("fork")
+    first = context.Process(target=under_way, args=(folder, go))
+    first.start()
+    end = time.monotonic() + 120
+    while not list(folder.glob("runs/*/*/claim-0.json")) and time.monotonic() < end:
+        time.sleep(0.02)
+    second = context.Process(target=comes_second, args=(folder, said))
+    second.start()
+    while not said.exists() and time.monotonic() < end:
+        time.sleep(0.02)
+    go.touch()
+    for process in (first, second):
+        process.join(120)
+        assert process.exitcode == 0
+    place = folder / key("baseline", 0).folder
+    seconds = json.loads((place / "record.json").read_text())["cost"]["train_seconds"]
+    assert said.read_text().splitlines() == [
+        f"process {first.pid} on {ME.host} does this run already; waiting for it",
+        f"done, {seconds}",
+    ]
 
 
 def test_progress_reckons_from_where_it_went_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

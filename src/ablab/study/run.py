@@ -21,6 +21,7 @@ from ablab.study.executors.local import Local
 from ablab.study.judge import Scores, judge, score_table
 from ablab.study.plan import plan
 from ablab.study.spec import Judge, Study
+from ablab.study.tidy import clear
 from ablab.study.train import environment, train
 
 LOCAL = Local()
@@ -203,6 +204,8 @@ def _settle(folder: Path, key: RunKey, error: str, events: Events) -> None:
         write_record(folder, record)
     if record is None:
         raise StoreError(f"{_name(key)} ended without a record in {folder / key.folder}")
+    if error and record.status != "failed":
+        clear(folder / key.folder)
     if record.status != "done":
         events.say(f"{_name(key)} {record.status}: {record.error}")
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from ablab.errors import ConfigError, StoreError
 from ablab.records import RunRecord, read_json, read_record, slug
-from ablab.study.claims import holder
+from ablab.study.claims import STALE_SECONDS, holder
 from ablab.study.owner import Owner, alive, owner
 from ablab.study.progress import FILE
 
@@ -75,15 +75,26 @@ def _run(place: Path, arm: str) -> dict[str, Any]:
     path, claim = place / "record.json", holder(place)
     run: dict[str, Any] = {"arm": arm, "seed": int(place.name.partition("-")[0]), "folder": str(place), "error": ""}
     run |= {"changed": _changed(place), "record": None, "progress": {}, "owner": claim and claim[1]}
-    if claim and (claim[1] is None or alive(claim[1]) is not False):
-        return run | {"state": "running", "progress": optional(place / FILE)}
     try:
         record = _record(path, path.stat().st_mtime_ns)
+        told = {"state": record.status, "record": record, "error": record.error, "arm": record.key.arm}
     except FileNotFoundError:
-        return run | {"state": "interrupted"}
+        told = {"state": "interrupted"}
     except StoreError as error:
-        return run | {"state": "damaged", "error": str(error)}
-    return run | {"state": record.status, "record": record, "error": record.error, "arm": record.key.arm}
+        told = {"state": "damaged", "error": str(error)}
+    if told["state"] not in ENDED and claim and _works(place, *claim):
+        return run | {"state": "running", "progress": optional(place / FILE)}
+    return run | told
+
+
+def _works(place: Path, number: int, who: Owner | None) -> bool:
+    """Whether a claim's holder is at work: where it cannot be asked, whether it touched the claim of late."""
+    said = alive(who) if who else None
+    if said is not None:
+        return said
+    with suppress(OSError):
+        return time.time() - (place / f"claim-{number}.json").stat().st_mtime < 2 * STALE_SECONDS
+    return False
 
 
 @cache

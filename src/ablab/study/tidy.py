@@ -15,6 +15,7 @@ from pathlib import Path
 
 from ablab.errors import Damaged, StoreError
 from ablab.records import RunRecord, read_record
+from ablab.study.progress import FILE
 
 SNAPSHOT = "snapshot.safetensors"
 RUNS = ("runs/*/*", "confirm/runs/*/*")
@@ -60,14 +61,20 @@ def tidy(folder: Path) -> list[str]:
             kept += place.glob(SNAPSHOT)
         else:
             finished[_asked(place)] = max(path.stat().st_mtime, finished.get(_asked(place), 0.0))
-            (place / SNAPSHOT).unlink(missing_ok=True)
-            sweep(place)
+            clear(place)
     for snapshot in kept:
         if snapshot.stat().st_mtime < finished.get(_asked(snapshot.parent), 0.0):
             snapshot.unlink()
     for place in (folder, folder / "panels", folder / "confirm"):
         sweep(place)
     return said
+
+
+def clear(place: Path) -> None:
+    """Leave in a finished run's folder what stays there; for a run whose process was killed after its record stood."""
+    for path in (place / SNAPSHOT, place / FILE, *place.glob("claim-*.json")):
+        path.unlink(missing_ok=True)
+    sweep(place)
 
 
 def sweep(place: Path) -> None:
