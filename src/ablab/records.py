@@ -2,9 +2,11 @@
 
 STUDY/
   study.json                  what is asked, frozen before the first run
+  driver.json                 which process works on the study, as long as it does
   plan.json                   every arm's sites, cost and pre-flight notes
   runs/ARM/SEED-FINGERPRINT/
     record.json               written last and at once: a folder without it is an unfinished run
+    record.json.corrupt-*     one that was damaged, set aside by the driver that did the run again
     claim-0.json              who does the run, as long as it is under way
     progress.json             how far it is, every few seconds; gone when it has ended
     snapshot.safetensors      from which an unfinished run goes on; gone when its record stands
