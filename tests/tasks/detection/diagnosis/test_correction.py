@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from planted import CLASSES, plant
 
 from ablab.errors import DataError
 from ablab.tasks.detection.boxes import Detections, Truth
@@ -12,6 +11,7 @@ from ablab.tasks.detection.diagnosis.correction import corrected, explained
 from ablab.tasks.detection.diagnosis.data import read_suspicion
 from ablab.tasks.detection.diagnosis.suspicion import Suspect, suspects
 from ablab.tasks.detection.metrics.meter import DetectionMeter
+from planted import CLASSES, plant
 
 
 def ap50(items: dict[str, np.ndarray]) -> float:

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from planted import CLASSES, Planted, plant
 from scipy.optimize import isotonic_regression
 
 from ablab.errors import DataError
@@ -14,6 +13,7 @@ from ablab.tasks.detection.boxes import Detections, Truth
 from ablab.tasks.detection.diagnosis.data import DOUBTFUL, read_suspicion
 from ablab.tasks.detection.diagnosis.suspicion import Suspect, suspects, trust
 from ablab.tasks.detection.metrics.meter import DetectionMeter
+from planted import CLASSES, Planted, plant
 
 SEEDS = range(5)
 Made = tuple[list[tuple[int, float, float, float]], list[tuple[int, float, float, float]]]
