@@ -30,11 +30,12 @@ __version__ = "0.1.0"
 __all__ = ["compare", "load", "plan", "register", "report", "run", "surgery"]
 
 
-def load(path: str | Path, changes: dict[str, Any] | None = None) -> Any:
+def load(path: str | Path, changes: dict[str, Any] | None = None, *, runtime: str | None = None) -> Any:
     """Read a study file, a `Study`; or a finished run or a bundle, its folder or its weights, a `predict.model.Model`.
 
     A model is a function: `model("image.jpg")` gives boxes, scores and labels. `changes` are dotted overrides such as
     {"baseline.train.epochs": 5} of a study, {"postprocess.nms": "soft"} of a run.
+    `runtime` is one of a bundle's; without it the fastest is taken.
 
     Raises ConfigError for an unknown key, name or type, and for a path that is neither; StoreError for damaged weights.
     """
@@ -44,7 +45,7 @@ def load(path: str | Path, changes: dict[str, Any] | None = None) -> Any:
         return spec.load(Path(path), changes)
     from ablab.predict.shipped import open_model
 
-    return open_model(Path(path), changes)
+    return open_model(Path(path), changes, runtime=runtime)
 
 
 def plan(study: Study, plugins: Sequence[str | Path] = ()) -> dict[str, Any]:

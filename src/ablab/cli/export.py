@@ -29,7 +29,10 @@ def export(
     folder: Annotated[Path, typer.Option("--folder", help="Where the bundle goes.")] = Path("bundle"),
     nms: Annotated[bool, typer.Option("--nms", help="An ONNX model with suppression inside as well.")] = False,
     tolerance: Annotated[
-        float | None, typer.Option("--tolerance", min=0, help="Most that AP may differ. [default: 0.001; int8: 0.01]")
+        float | None,
+        typer.Option(
+            "--tolerance", min=0, help="Most that AP may differ. [default: 0.001; bf16 and fp16: 0.005; int8: 0.01]"
+        ),
     ] = None,
     licence: Annotated[str, typer.Option("--licence", help="Under which the model may be used.")] = "not stated",
     threads: Annotated[int | None, typer.Option("--threads", min=1, help="[default: the recipe's]")] = None,
@@ -63,7 +66,7 @@ def _export(
     from ablab.config import fingerprint
     from ablab.engine.evaluate import evaluate
     from ablab.export.bundle import Card, Preprocessing, Provenance
-    from ablab.export.parity import TOLERANCE, TOLERANCE_INT8
+    from ablab.export.parity import TOLERANCE, TOLERANCE_INT8, TOLERANCE_REDUCED
     from ablab.export.ship import Model, ship
     from ablab.study.after import training_images
     from ablab.study.single import run_folder
@@ -94,6 +97,7 @@ def _export(
         licence=licence,
         metric="AP",
         tolerance=TOLERANCE if tolerance is None else tolerance,
+        tolerance_reduced=TOLERANCE_REDUCED if tolerance is None else tolerance,
         tolerance_int8=TOLERANCE_INT8 if tolerance is None else tolerance,
     )
     images = task.collate(samples)["images"].permute(0, 2, 3, 1).contiguous().numpy()

@@ -94,13 +94,15 @@ class Card(Config):
     licence: str
     metric: str
     tolerance: float
+    tolerance_reduced: float = parity.TOLERANCE_REDUCED
     tolerance_int8: float = parity.TOLERANCE_INT8
     runtimes: dict[str, RuntimeEntry] = Field(default_factory=dict)
     files: dict[str, FileEntry] = Field(default_factory=dict)
 
     def tolerated(self, arithmetic: Arithmetic) -> float:
         """The most that the metric on the validation split may differ in an arithmetic."""
-        return self.tolerance_int8 if arithmetic == "int8" else self.tolerance
+        reduced = self.tolerance_reduced
+        return {"fp32": self.tolerance, "bf16": reduced, "fp16": reduced, "int8": self.tolerance_int8}[arithmetic]
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ REDUCED = 0.05  # bf16, fp16: of a score; of a box that is seen, times the longe
 SEEN = 0.05  # the score from which a box counts there
 COARSE = 0.1  # int8: of the mean difference of all scores that are seen
 TOLERANCE = 0.001  # of the metric on the split
+TOLERANCE_REDUCED = 0.005  # bf16, fp16: on BCCD's 87 images of validation, roundings alone moved AP by 0.003
 TOLERANCE_INT8 = 0.01
 
 

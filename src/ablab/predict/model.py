@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
@@ -49,13 +49,20 @@ class Model:
         for result in model.stream("video.mp4"): ...   # files, folders, patterns, cameras, addresses
 
     `thresholds` are the least scores by class, chosen on validation. `batch` images go through the network together.
-    `name` says where the model came from.
+    `name` says where the model came from, `runtime` what runs it.
     """
 
     def __init__(
-        self, finder: Finder, runner: Runner, thresholds: Mapping[str, float], *, batch: int = BATCH, name: str = ""
+        self,
+        finder: Finder,
+        runner: Runner,
+        thresholds: Mapping[str, float],
+        *,
+        batch: int = BATCH,
+        name: str = "",
+        runtime: str = "torch",
     ) -> None:
-        self.finder, self.runner, self.batch, self.name = finder, runner, batch, name
+        self.finder, self.runner, self.batch, self.name, self.runtime = finder, runner, batch, name, runtime
         self.thresholds = dict(thresholds)
 
     @property
@@ -81,7 +88,8 @@ class Model:
         one = is_one(images)
         given: Any = [images] if one else images
         frames = (frame(each, self.finder.read) for each in given)
-        results = [_sound(each) for each in self.find(frames, ask(self.thresholds, **asked))]
+        few = isinstance(given, Sized) and len(given) <= self.batch
+        results = [_sound(each) for each in self.find(frames, ask(self.thresholds, **asked), ahead=not few)]
         return results[0] if one else results
 
     def stream(
@@ -106,13 +114,17 @@ class Model:
         yield from self.find(_frames(sources, self.finder.read), asked, live=live)
 
     def find(
-        self, frames: Iterable[Frame | Failure], asked: Asked, *, live: bool = False
+        self, frames: Iterable[Frame | Failure], asked: Asked, *, live: bool = False, ahead: bool = True
     ) -> Generator[Result | Failure]:
         """Results in the order of their frames; a Failure passes through. Frames are read, cut and fitted in a thread.
 
-        Of a `live` source the newest frame is looked at, and those that came meanwhile are passed over.
+        Without `ahead` there is no thread: for one batch there is nothing to read meanwhile, and to start one costs a
+        millisecond or two. Of a `live` source the newest frame is looked at, and those that came meanwhile are passed
+        over.
         """
-        if live:
+        if not ahead:
+            yield from self._results(_grouped(self._pieces(frames, asked), self.batch), asked)
+        elif live:
             with Ahead(lambda: iter(frames), 1, fresh=True) as newest:
                 yield from self._results(_grouped(self._pieces(newest, asked), 1), asked)
         else:

@@ -64,4 +64,4 @@ def open_bundle(
     else:
         runner = bundle.open(runtime, network=lambda: network, batch=batch)
     thresholds = chosen(finder.classes, bundle.card.thresholds)
-    return Model(finder, runner, thresholds, batch=batch, name=f"{folder} in {name}")
+    return Model(finder, runner, thresholds, batch=batch, name=f"{folder} in {name}", runtime=name)
