@@ -8,12 +8,14 @@ A task extends `Recipe` with its own sections (`tasks/detection/recipe.py` adds 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from ablab.config import Config
+from ablab.errors import suggest
 
 
 class PartSpec(Config):
@@ -223,6 +225,16 @@ class TrainRecipe(Config):
         return round(self.swa.share * self.epochs) if self.swa else 0
 
 
+class PruneRecipe(Config):
+    """The fine-tune after the step `prune/SHARE`: the recipe once more, shorter and gentler, on what is left.
+
+    Its learning rate peaks at `rate` times the optimizer's. Nothing is frozen in it, and there is no swa.
+    """
+
+    tune: float = Field(default=1 / 3, gt=0, le=10, description="times train.epochs, rounded; one epoch at least")
+    rate: float = Field(default=0.1, gt=0, le=1, description="times optimizer.lr")
+
+
 class StartRecipe(Config):
     """Starting weights: a safetensors or torch file, loaded into the baseline before any change is made to it.
 
@@ -245,6 +257,7 @@ class Recipe(Config):
     optimizer: OptimizerRecipe = OptimizerRecipe()
     schedule: ScheduleRecipe = ScheduleRecipe()
     train: TrainRecipe = TrainRecipe()
+    prune: PruneRecipe = PruneRecipe()
 
 
 class Edit(Config):
@@ -303,21 +316,56 @@ class Edit(Config):
         return text + (f" but not in {', '.join(self.but)}" if self.but else "")
 
 
-After = Literal["export/fp32", "export/bf16", "export/int8", "export/onnx-fp32", "export/onnx-int8"]
+EXPORTS = ("export/fp32", "export/bf16", "export/int8", "export/onnx-fp32", "export/onnx-int8")
+PRUNE = "prune/"
+MOST_PRUNED = 0.9  # the largest share of its channels that a network may lose
+
+
+def _step(value: str) -> str:
+    """A step in its one spelling: `prune/0.30` is `prune/0.3`."""
+    if value in EXPORTS:
+        return value
+    if not value.startswith(PRUNE):
+        raise ValueError(f"unknown step '{value}'{suggest(value, [*EXPORTS, f'{PRUNE}0.3'])}")
+    try:
+        share = float(value.removeprefix(PRUNE))
+    except ValueError:
+        share = math.nan
+    if not 0 < share <= MOST_PRUNED:
+        raise ValueError(
+            f"'{value}': expected a share of the channels, above 0 and at most {MOST_PRUNED:g}, as in {PRUNE}0.3"
+        )
+    return f"{PRUNE}{share:g}"
+
+
+After = Annotated[str, AfterValidator(_step)]
 
 
 class Change(Config):
     """A named, reasoned edit of the baseline.
 
-    `after` names what is done to the trained network before it is scored: it is exported, to OpenVINO or to ONNX
-    Runtime, in an arithmetic, and what runs there is what is judged.
+    `after` names what is done to the trained network before it is scored. `prune/0.3` takes three tenths of its
+    channels away and fine-tunes what is left, as the recipe's section `prune` says. `export/int8` and its kin export
+    it, to OpenVINO or to ONNX Runtime, in an arithmetic, and what runs there is judged. Of each kind one, in
+    this order.
     """
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]*$")
     because: str = ""
     set: dict[str, Any] = Field(default_factory=dict)
     edits: list[Edit] = Field(default_factory=list)
-    after: list[After] = Field(default_factory=list, max_length=1)
+    after: list[After] = Field(default_factory=list)
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Change:
+        kinds = [step.startswith(PRUNE) for step in self.after]
+        if len(set(kinds)) < len(kinds):
+            raise ValueError(f"after: one prune and one export at most, got {', '.join(self.after)}")
+        if kinds == [False, True]:
+            raise ValueError(
+                f"after: an exported network cannot be pruned any more; write [{self.after[1]}, {self.after[0]}]"
+            )
+        return self
 
     @model_validator(mode="after")
     def _not_empty(self) -> Change:

@@ -14,6 +14,7 @@ from ablab.engine.events import Events
 from ablab.errors import ConfigError
 from ablab.findings import Case
 from ablab.records import RunRecord, read_history, read_items, read_json, read_record, read_records, write_items
+from ablab.study.after import reopened
 from ablab.study.close import log_reading
 from ablab.study.design import Arm
 from ablab.study.single import SPLITS, run_folder
@@ -25,7 +26,8 @@ from ablab.study.train import restore
 class Patient:
     """A finished run. `study` is the folder of the study that it belongs to, None where it stands alone.
 
-    `evidence` is of the splits that were evaluated: `split`, whose errors are read, and what was there besides.
+    `model` is the network of torch, also where the arm exports it and the evidence is of the export. `evidence` is of
+    the splits that were evaluated: `split`, whose errors are read, and what was there besides.
     """
 
     place: Path
@@ -66,7 +68,7 @@ def admit(place: Path, split: str, data: str | None, events: Events) -> Patient:
         file = place / f"items-{name}.npz"
         if name == split and (data or not file.exists()):
             samples: SampleSet = splits.plain if name == "train" else getattr(splits, name)
-            evidence[name] = evaluate(task, model, samples, arm.recipe, events=events)
+            evidence[name] = evaluate(task, reopened(arm, model, place), samples, arm.recipe, events=events)
             if not data:
                 write_items(file, evidence[name])
                 notes += [log_reading(place)] if name == "test" else []

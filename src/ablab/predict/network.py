@@ -16,10 +16,13 @@ from ablab.contracts import Finder
 from ablab.engine.memory import SIGNS
 from ablab.engine.precision import Precision, choose
 from ablab.errors import ConfigError, RunError
+from ablab.export.deployed import Runner, Standin
 from ablab.predict.asked import chosen
 from ablab.predict.model import BATCH, Model
 from ablab.recipe import Recipe
+from ablab.study.after import reopened
 from ablab.study.single import run_folder
+from ablab.study.steps import runtime
 from ablab.study.train import restore
 
 FREE = ("postprocess.", "train.device", "train.precision", "train.channels_last", "train.image_size")
@@ -52,23 +55,32 @@ class Network:
 def open_run(place: Path, changes: Mapping[str, Any] | None = None, batch: int = BATCH) -> Model:
     """A finished run as a model; `place` is its folder or the weights in it.
 
-    `changes` are dotted recipe fields that speak of a trained network's use: `postprocess.*`, `train.device`,
-    `train.precision`, `train.image_size`. Raises ConfigError for a folder without a run, a file that is no run's
-    weights, or another field; StoreError for damaged files.
+    What runs is what was scored: the network, pruned where the arm prunes, or the exported one where it exports.
+    `changes` are dotted recipe fields that speak of a trained network's use: `postprocess.*`, and where nothing was
+    exported `train.device`, `train.precision`, `train.image_size`. Raises ConfigError for a folder without a run, a
+    file that is no run's weights, or another field; StoreError for damaged files.
     """
     folder = _folder(place)
-    task, model, _, settings = restore(folder)
-    recipe = _changed(task.recipe, changes or {})
+    task, model, arm, settings = restore(folder)
+    exported = runtime(arm.after, arm.name)
+    recipe = _changed(task.recipe, changes or {}, exported)
     task = registry.task(recipe.task)[1](recipe, facts=task.facts())
     if not isinstance(task, Finder):
         raise ConfigError(f"{folder} is a run of the task '{recipe.task}', which finds no objects in images")
-    runner = Network(task, model, choose(recipe.train))
-    return Model(task, runner, chosen(task.classes, settings), batch=batch, name=str(folder))
+    scored = reopened(arm, model, folder)
+    runner: Runner = scored.runner if isinstance(scored, Standin) else Network(task, model, choose(recipe.train))
+    name = f"{folder} in {exported}" if exported else str(folder)
+    return Model(task, runner, chosen(task.classes, settings), batch=batch, name=name)
 
 
-def _changed(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
-    """The recipe with fields that matter after training."""
+def _changed(recipe: Recipe, changes: Mapping[str, Any], exported: str | None) -> Recipe:
+    """The recipe with fields that matter after training, to a network of torch or to an `exported` one."""
     for path in changes:
+        if exported and (not path.startswith("postprocess.") or path == "postprocess.rectangular"):
+            raise ConfigError(
+                f"'{path}' would do nothing: what was scored, and runs here, is the network that the run exported, in "
+                f"{exported}; what may be set is postprocess.*, but not its rectangular"
+            )
         if not path.startswith(FREE):
             free = ", ".join(f"{name}*" if name.endswith(".") else name for name in FREE)
             raise ConfigError(f"'{path}' would do nothing: the network is trained already; what may be set is {free}")

@@ -15,6 +15,7 @@ from ablab.recipe import After, Change, Edit, Recipe
 from ablab.records import slug
 from ablab.stats.designs import MOST_FACTORS, layout
 from ablab.study.spec import Control, Study
+from ablab.study.steps import share, told
 from ablab.study.together import together
 
 BASELINE = "baseline"
@@ -32,7 +33,7 @@ class Arm:
     A `cell` is an arm of a factorial, whose changes are judged over all cells. `stream` names the arm's random streams:
     the study's for every arm but an A/A one, whose luck is its own. `answers` is the change that a placebo or wider
     control stands against; `against` is the arm that this one is compared with, `changes` what is in it. `after` is
-    what is done to the trained network before it is scored: nothing, or one step (`study.after`).
+    what is done to the trained network before it is scored, in order (`study.steps`).
     """
 
     name: str
@@ -131,10 +132,15 @@ def _control(study: Study, control: Control, made: Sequence[Arm]) -> Arm:
 
 
 def combined(study: Study, name: str, kind: Kind, because: str, changes: Sequence[Change]) -> Arm:
-    """An arm with some of the study's changes. Raises ConfigError for two whose settings collide."""
+    """An arm with some of the study's changes.
+
+    Raises ConfigError for two whose settings collide, and for settings of a fine-tune that there is not.
+    """
     recipe, edits, after = together(study, changes, name)
     made = _made(study, name, kind, because, recipe, edits)
-    found = (*made.differences, *(f"after training: {step}" for step in after))
+    if recipe.prune != study.baseline.prune and share(after) is None:
+        raise ConfigError(f"arm '{name}': prune would do nothing: nothing is pruned; add a step, after: [prune/0.3]")
+    found = (*made.differences, *told(after, recipe))
     return replace(made, differences=found, changes=tuple(change.name for change in changes), after=after)
 
 
@@ -161,6 +167,8 @@ def run_fingerprint(arm: Arm, seed: int, manifest: str, plugins: str, version: s
     speed alone. Files count by their content, wherever they lie."""
     recipe: dict[str, Any] = by_content(arm.recipe.model_dump(mode="json"))
     recipe["data"].pop("path")
+    if share(arm.after) is None:  # older runs' fingerprints were made without, too
+        recipe.pop("prune")
     for speed in ("workers", "cache", "cache_gb"):
         recipe["train"].pop(speed)
     edits = [by_content(edit.model_dump(mode="json")) for edit in arm.edits]

@@ -22,7 +22,8 @@ from ablab.engine.loading import KeyedSampler
 from ablab.engine.memory import explained
 from ablab.engine.precision import choose
 from ablab.errors import ConfigError, UserError, suggest
-from ablab.measure import flops, latency, parameters
+from ablab.export.deployed import as_shipped
+from ablab.measure import Latency, flops, latency, parameters
 from ablab.recipe import TrainRecipe, parts
 from ablab.study import after, controls, groups, looks
 from ablab.study.build import Made, build
@@ -32,6 +33,7 @@ from ablab.study.executors.local import Local
 from ablab.study.known import Noise, known_noise
 from ablab.study.prospects import prospects
 from ablab.study.spec import Study
+from ablab.study.steps import share, tuning
 from ablab.study.train import scores
 from ablab.surgery import contract
 from ablab.surgery.variance_shift import variance_shifts
@@ -48,11 +50,12 @@ class Built:
     task: Task
     splits: Splits
     made: Made
-    judged: nn.Module  # the network, or what is done to it after training
+    kept: nn.Module  # the network, or what pruning leaves of it
+    judged: nn.Module  # that, or what it is exported to
 
     @property
     def model(self) -> nn.Module:
-        """The network, operated on."""
+        """The network that is trained, operated on."""
         return self.made.model
 
 
@@ -82,7 +85,7 @@ def plan(
             rows.append(_row(each, evaluated, discount))
         events.advance(2 * len(made), {})
         rounds = max(7, min(15, 100 // len(made)))
-        timed = latency({each.arm.name: each.judged for each in built}, built[0].task.example(), rounds, warmup=1)
+        timed = _latencies(built, rounds)
     for row in rows:
         row |= {"latency_ms": timed[row["arm"]].median_ms, "latency_iqr_ms": timed[row["arm"]].iqr_ms}
     noise = known_noise(study, shelf, built[0].splits.manifest)
@@ -116,8 +119,9 @@ def _build(study: Study, made: Sequence[Arm], events: Events, place: Path) -> li
             task: Task = registry.task(arm.recipe.task)[1](arm.recipe)
             splits = task.data((arm.stream, seed))
             network = build(task, arm, seed)
-            judged = after.judged(arm, task, network.model, splits.plain, place / str(done), FEW)
-            built.append(Built(arm, task, splits, network, judged))
+            kept = after.pruned(arm, task, network.model)
+            judged = after.judged(arm, task, kept, splits.plain, place / str(done), FEW)
+            built.append(Built(arm, task, splits, network, kept, judged))
             _check_parts(arm, checked)
             _check_names(arm, built[-1].model)
         except UserError as error:
@@ -180,16 +184,19 @@ def _row(built: Built, evaluation_seconds: float, discount: float) -> dict[str, 
     if few < train.batch:
         step *= discount * train.batch / few
     batches = KeyedSampler(len(built.splits.train), (), train.batch, train.epochs, built.splits.sampling)
-    steps = -(-len(batches.sizes) // train.accumulate) * train.epochs
-    validations = 1 + (train.epochs // train.validate_every if train.validate_every else 0)
-    seconds = STARTUP_SECONDS + len(batches) * step + validations * len(built.splits.validation) * evaluation_seconds
+    tuned = tuning(built.arm.recipe).train.epochs if share(built.arm.after) else 0  # as slow as if nothing were pruned
+    epochs = train.epochs + tuned
+    steps = -(-len(batches.sizes) // train.accumulate) * epochs
+    validations = 1 + (epochs // train.validate_every if train.validate_every else 0)
+    trained = len(batches) * step * epochs / train.epochs
+    seconds = STARTUP_SECONDS + trained + validations * len(built.splits.validation) * evaluation_seconds
     example = built.task.example()
     return {
         "arm": built.arm.name,
         "differences": list(built.arm.differences),
         "because": built.arm.because,
-        "parameters": parameters(built.model),
-        "flops": flops(built.model, example),
+        "parameters": parameters(built.kept),
+        "flops": flops(built.kept, example),
         "input_shape": list(example.shape),
         "output_shapes": _shapes(built.model, example),
         "sites": built.made.report.sites,
@@ -200,6 +207,20 @@ def _row(built: Built, evaluation_seconds: float, discount: float) -> dict[str, 
         "run_seconds": seconds,
         "notes": _notes(built),
     }
+
+
+def _latencies(built: Sequence[Built], rounds: int) -> dict[str, Latency]:
+    """{arm: how long it takes over one image}: pixels in, boxes and scores out, in whatever runtime it is judged in.
+
+    Networks whose outputs are no boxes are timed as they are.
+    """
+    example = built[0].task.example()
+    try:
+        whole: dict[str, nn.Module] = {each.arm.name: as_shipped(each.judged) for each in built}
+    except ConfigError:
+        return latency({each.arm.name: each.judged for each in built}, example, rounds, warmup=1)
+    pixels = (example * 255).round().to(torch.uint8).permute(0, 2, 3, 1).contiguous()  # (1, H, W, 3)
+    return latency(whole, pixels, rounds, warmup=1)
 
 
 def _shapes(model: nn.Module, example: Tensor) -> list[list[int]]:

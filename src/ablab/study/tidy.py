@@ -18,6 +18,7 @@ from ablab.records import RunRecord, read_record
 from ablab.study.progress import FILE
 
 SNAPSHOT = "snapshot.safetensors"
+TUNING = "snapshot-tune.safetensors"  # of the fine-tune after pruning
 RUNS = ("runs/*/*", "confirm/runs/*/*")
 
 
@@ -58,7 +59,7 @@ def tidy(folder: Path) -> list[str]:
         if there and record is None:
             said.append(f"{path} is damaged; it is set aside beside itself, and the run is done again")
         if record is None or record.status == "failed":
-            kept += place.glob(SNAPSHOT)
+            kept += (path for name in (SNAPSHOT, TUNING) for path in place.glob(name))
         else:
             finished[_asked(place)] = max(path.stat().st_mtime, finished.get(_asked(place), 0.0))
             clear(place)
@@ -72,7 +73,7 @@ def tidy(folder: Path) -> list[str]:
 
 def clear(place: Path) -> None:
     """Leave in a finished run's folder what stays there; for a run whose process was killed after its record stood."""
-    for path in (place / SNAPSHOT, place / FILE, *place.glob("claim-*.json")):
+    for path in (place / SNAPSHOT, place / TUNING, place / FILE, *place.glob("claim-*.json")):
         path.unlink(missing_ok=True)
     sweep(place)
 

@@ -9,6 +9,7 @@ from ablab.config import override
 from ablab.errors import ConfigError
 from ablab.recipe import After, Change, Edit, Recipe
 from ablab.study.spec import Study
+from ablab.study.steps import in_order
 
 ADVICE = (
     "make them one change, put what they share into the baseline, leave one out with --only, or ask for "
@@ -17,7 +18,9 @@ ADVICE = (
 
 
 def together(study: Study, changes: Sequence[Change], name: str) -> tuple[Recipe, tuple[Edit, ...], tuple[After, ...]]:
-    """The baseline's recipe with the settings of all changes, and their edits and steps after training, in order.
+    """The baseline's recipe with the settings of all changes, their edits in order, and their steps after training.
+
+    What one of them prunes another may export.
 
     Raises ConfigError where the settings do not go together, naming the two changes that collide.
     """
@@ -25,7 +28,7 @@ def together(study: Study, changes: Sequence[Change], name: str) -> tuple[Recipe
         _assert_apart(one, other)
     try:
         edits = tuple(edit for change in changes for edit in change.edits)
-        return _recipe(study, changes, name), edits, tuple(step for change in changes for step in change.after)
+        return _recipe(study, changes, name), edits, in_order(step for change in changes for step in change.after)
     except ConfigError:
         for pair in combinations(changes, 2):
             try:
@@ -42,12 +45,14 @@ def _recipe(study: Study, changes: Sequence[Change], name: str) -> Recipe:
 
 
 def _assert_apart(one: Change, other: Change) -> None:
-    if one.after and other.after:
-        steps = f"{one.after[0]} and {other.after[0]}"
-        raise ConfigError(
-            f"changes '{one.name}' and '{other.name}' collide when combined: they export the trained network twice, by "
-            f"{steps}; {ADVICE}"
-        )
+    for mine in one.after:
+        for theirs in other.after:
+            kind = mine.partition("/")[0]
+            if kind == theirs.partition("/")[0]:
+                raise ConfigError(
+                    f"changes '{one.name}' and '{other.name}' collide when combined: they {kind} the trained network "
+                    f"twice, by {mine} and {theirs}; {ADVICE}"
+                )
     for mine in one.set:
         for theirs in other.set:
             if mine == theirs or mine.startswith(f"{theirs}.") or theirs.startswith(f"{mine}."):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import platform
 import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,7 @@ from ablab.engine.distributed import ALONE, Team
 from ablab.engine.evaluate import evaluate
 from ablab.engine.events import Events, Silent
 from ablab.engine.fit import Fitted, fit
+from ablab.engine.ledger import write_curves
 from ablab.engine.snapshot import Snapshots
 from ablab.errors import AblabError, Diverged, RunError, StoreError, UserError
 from ablab.measure import flops, parameters, peak_memory_mb
@@ -34,7 +37,7 @@ from ablab.study.design import Arm
 from ablab.study.executors.ranks import together
 from ablab.study.progress import Progress
 from ablab.study.spec import Judge
-from ablab.study.tidy import SNAPSHOT, sound, sweep
+from ablab.study.tidy import SNAPSHOT, TUNING, sound, sweep
 
 
 def train(arm: Arm, key: RunKey, folder: Path, judge: Judge, events: Events, plugins: Sequence[Path] = ()) -> RunRecord:
@@ -57,10 +60,12 @@ def train(arm: Arm, key: RunKey, folder: Path, judge: Judge, events: Events, plu
             return record
         sweep(place)
         record = _outcome(arm, key, place, judge, progress, plugins)
+        claim.touch()  # a process that was frozen would not know yet that the run is another's
         claim.check()
         write_record(folder, record)
         if record.status != "failed":
-            _snapshots(key, place).delete()
+            for name in (SNAPSHOT, TUNING):
+                _snapshots(key, place, name).delete()
     return record
 
 
@@ -110,8 +115,8 @@ def _rank(
     return _train(arm, key, place, judge, events, team)
 
 
-def _snapshots(key: RunKey, place: Path) -> Snapshots:
-    return Snapshots(place / SNAPSHOT, key.fingerprint)
+def _snapshots(key: RunKey, place: Path, name: str) -> Snapshots:
+    return Snapshots(place / name, key.fingerprint)
 
 
 def _train(arm: Arm, key: RunKey, place: Path, judge: Judge, events: Events, team: Team) -> RunRecord | None:
@@ -123,22 +128,24 @@ def _train(arm: Arm, key: RunKey, place: Path, judge: Judge, events: Events, tea
     made = build(task, arm, key.seed)
     for note in made.begin(place) if team.leads else ():
         events.say(note)
-    cost = {"parameters": float(parameters(made.model)), "flops": float(flops(made.model, task.example()))}
-    fitted = fit(
+    learn = partial(
+        fit,
         task,
-        made.model,
-        splits,
-        arm.recipe,
+        splits=splits,
         key=(arm.stream, key.seed),
-        folder=place,
         events=events,
         metric=judge.metric,
         direction=judge.direction,
-        snapshots=_snapshots(key, place),
         team=team,
     )
+    cost = _size(made.model, task)
+    whole = learn(made.model, recipe=arm.recipe, folder=place, snapshots=_snapshots(key, place, SNAPSHOT))
+    fitted = after.tuned(arm, task, whole, partial(learn, snapshots=_snapshots(key, place, TUNING)), events)
     if not team.leads:
         return None
+    if fitted is not whole:  # pruned
+        cost = _size(copy.deepcopy(fitted.model).cpu(), task)
+        write_curves(place / "curves.csv", fitted.curves)
     scored = after.judged(arm, task, fitted.model, splits.plain, place)
     items = evaluate(task, scored, splits.validation, arm.recipe, events=events)
     meter = task.meter()
@@ -146,7 +153,7 @@ def _train(arm: Arm, key: RunKey, place: Path, judge: Judge, events: Events, tea
     write_json(place / "run.json", {"arm": plain(arm), "facts": task.facts(), "settings": settings})
     write_json(place / "curves.json", meter.curves(items, settings))
     write_items(place / "items-validation.npz", items)
-    checkpoint.save_weights(place / "weights.safetensors", fitted.model)
+    after.save(place / "weights.safetensors", arm, whole.model, fitted.model)
     cost |= {
         "train_seconds": fitted.seconds,
         "waiting_seconds": fitted.waiting,
@@ -166,6 +173,10 @@ def _train(arm: Arm, key: RunKey, place: Path, judge: Judge, events: Events, tea
         environment=environment() | fitted.environment,
         notes=(*splits.notes, *made.notes, *fitted.notes),
     )
+
+
+def _size(model: nn.Module, task: Task) -> dict[str, float]:
+    return {"parameters": float(parameters(model)), "flops": float(flops(model, task.example()))}
 
 
 def _peaks(fitted: Fitted) -> dict[str, float]:
@@ -209,7 +220,7 @@ def plain(arm: Arm) -> dict[str, Any]:
 def restore(place: Path, data: str | None = None) -> tuple[Task, nn.Module, Arm, dict[str, float]]:
     """A finished run's task, network with its weights, arm and settings; `data` replaces the recipe's data path.
 
-    The network is the trained one, before what the arm does after training: `after.reopened` has that.
+    The network is the trained one, pruned where the arm prunes, before any export: `after.reopened` has that.
 
     Raises StoreError where files are missing or damaged, ConfigError where the weights do not fit.
     """
@@ -221,6 +232,7 @@ def restore(place: Path, data: str | None = None) -> tuple[Task, nn.Module, Arm,
     bare = replace(arm, recipe=untaught(arm.recipe))
     task: Task = registry.task(arm.recipe.task)[1](bare.recipe, facts=run["facts"])
     model = build(task, bare, 0).model
+    after.fitted_to(place / "weights.safetensors", arm, model)
     checkpoint.load_weights(place / "weights.safetensors", model)
     return task, model.eval(), arm, run["settings"]
 
