@@ -35,3 +35,18 @@ def slow(path: Path, events: Events) -> None:
     path.write_text(str(os.getpid()))
     time.sleep(60)
     path.write_text("too late")
+
+
+def cards(path: Path, beside: int, events: Events) -> None:
+    """Write which cards this process sees, and stay until so many do."""
+    path.write_text(os.environ.get("CUDA_VISIBLE_DEVICES", ""))
+    end = time.monotonic() + 60
+    while len(list(path.parent.iterdir())) < beside and time.monotonic() < end:
+        time.sleep(0.02)
+
+
+def alone(path: Path, events: Events) -> None:
+    """Fails where another one of these is at work in the same folder."""
+    path.touch(exist_ok=False)
+    time.sleep(0.2)
+    path.unlink()

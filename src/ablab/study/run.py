@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,9 @@ from ablab.study.design import Arm, arms
 from ablab.study.executors.job import Executor, Job, needs
 from ablab.study.executors.local import Local
 from ablab.study.judge import Scores, judge, score_table
+from ablab.study.peaks import Peaks, planned
 from ablab.study.plan import plan
+from ablab.study.progress import FILE as PROGRESS
 from ablab.study.spec import Judge, Study
 from ablab.study.tidy import clear
 from ablab.study.train import environment, train
@@ -146,8 +149,12 @@ def train_missing(
     events = display.row("")
     files = [file.absolute() for file in (*map(Path, study.plugins), *plugins)]
     total, may_start = len(wanted), _may_start(study, folder, start, events)
+    peaks = Peaks(planned(folder))
     for attempt in range(TRIES):
         records = store.finished(folder, [key for _, key in wanted])
+        for arm, key in wanted:
+            if key in records:
+                peaks.note(arm, records[key])
         todo = [(arm, key) for arm, key in wanted if key not in records or records[key].status == "failed"]
         if attempt == 0 and len(todo) < total:
             events.say(f"{total - len(todo)} of {total} runs are done already")
@@ -160,6 +167,8 @@ def train_missing(
                 train_with_plugins,
                 (arm, key, folder.absolute(), study.judge, files),
                 needs(arm.recipe.train),
+                folder.absolute() / key.folder / PROGRESS,
+                partial(peaks.of, arm.name),
             )
             for arm, key in todo
         ]
@@ -168,7 +177,8 @@ def train_missing(
             events.advance(done, {})
             for job, error in executor.execute(work, parallel if attempt == 0 else 1, display, may_start):
                 done += 1
-                _settle(folder, by_name[job.name][1], error, events)
+                arm, key = by_name[job.name]
+                peaks.note(arm, _settle(folder, key, error, events))
                 events.advance(done, {})
 
 
@@ -196,8 +206,8 @@ def _may_start(study: Study, folder: Path, start: float, events: Events) -> Call
     return may
 
 
-def _settle(folder: Path, key: RunKey, error: str, events: Events) -> None:
-    """Say how a run ended; one whose process died gets a record that says so, unless it had written its own."""
+def _settle(folder: Path, key: RunKey, error: str, events: Events) -> RunRecord:
+    """Say how a run ended, and return its record; one whose process died gets one that says so."""
     record = store.finished(folder, [key]).get(key)
     if error and (record is None or record.status == "failed"):
         record = RunRecord(key, "failed", error=error, environment=environment())
@@ -208,6 +218,7 @@ def _settle(folder: Path, key: RunKey, error: str, events: Events) -> None:
         clear(folder / key.folder)
     if record.status != "done":
         events.say(f"{_name(key)} {record.status}: {record.error}")
+    return record
 
 
 def _close(

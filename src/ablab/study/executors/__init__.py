@@ -1,1 +1,1 @@
-"""Who does the runs: `local` processes. Every executor calls the same run function."""
+"""Who does the runs: `local` processes, or tasks of a `ray` cluster. All call the same run function."""

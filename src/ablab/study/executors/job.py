@@ -29,12 +29,18 @@ def needs(train: TrainRecipe) -> Needs:
 
 @dataclass(frozen=True)
 class Job:
-    """A call of a module-level function: `work(*arguments, events)`. Paths among the arguments are absolute."""
+    """A call of a module-level function: `work(*arguments, events)`. Paths among the arguments are absolute.
+
+    `tells` is the file in which the work keeps what a reader wants to know of its progress, where it does. `memory`
+    says how many MB such work is known to take by now, 0 where nobody knows.
+    """
 
     name: str
     work: Callable[..., object]
     arguments: tuple[Any, ...]
     needs: Needs = SMALL
+    tells: Path | None = None
+    memory: Callable[[], float] = float
 
 
 class Executor(Protocol):

@@ -19,6 +19,7 @@ from ablab.engine.events import Display, Events, Sender, replay
 from ablab.errors import AblabError
 from ablab.recipe import TrainRecipe
 from ablab.study.executors.job import Job, needs
+from ablab.study.executors.room import Memory, least_used, visible
 
 KILLED = "its process was killed"
 REMEDY = "lower train.batch and raise train.accumulate by as much, or run fewer at a time with --jobs"
@@ -30,6 +31,8 @@ class _Running:
     process: BaseProcess
     connection: Connection
     row: Display
+    cards: tuple[str, ...] = ()
+    expected: float = 0.0  # MB
     error: str = KILLED
 
 
@@ -39,12 +42,11 @@ class Local:
     def ready(self, folder: Path, trains: Sequence[TrainRecipe]) -> None: ...
 
     def at_a_time(self, train: TrainRecipe) -> int:
-        """As many as the cores hold at the recipe's processes and threads; one where there is a GPU."""
-        import torch
-
-        if train.device != "cpu" and torch.cuda.is_available():
-            return 1
-        return max((os.cpu_count() or 1) // needs(train).cpus, 1)
+        """As many as the cores hold at the recipe's processes and threads; where there are GPUs, as many as they do."""
+        need, cards = needs(train), len(visible())
+        if need.gpus and cards:
+            return max(cards // need.gpus, 1)
+        return max((os.cpu_count() or 1) // need.cpus, 1)
 
     def execute(
         self, jobs: Sequence[Job], parallel: int, display: Display, start: Callable[[], bool]
@@ -57,18 +59,30 @@ def execute(
 ) -> Iterator[tuple[Job, str]]:
     """Do the jobs in order, `parallel` at a time; yields each as it ends, with "" or what went wrong.
 
+    A job on GPUs gets those that the fewest others hold: with more jobs at a time than cards, they share. Another one
+    is started only while there is memory for it; one is always under way.
+
     Before each job `start()` is asked whether to go on. When the caller stops listening (Ctrl-C included), the jobs
     under way are ended; when this process dies, its children notice and end themselves.
     """
-    context = forking()
+    context, cards, memory, said = forking(), visible() if any(job.needs.gpus for job in jobs) else (), Memory(), False
     waiting, running = list(jobs), list[_Running]()
     try:
         while waiting or running:
             while waiting and len(running) < parallel:
+                beside = {each.process.pid or 0: each.expected for each in running}
+                short = memory.short(waiting[0].memory(), beside) if running else ""
+                if short:
+                    if not said:
+                        display.row("").say(short)
+                    said = True
+                    break
                 if not start():
                     waiting.clear()
                     break
-                running.append(_launch(context, waiting.pop(0), display))
+                job = waiting.pop(0)
+                mine = least_used(cards, [each.cards for each in running], job.needs.gpus)
+                running.append(_launch(context, job, display, mine))
             for ended in _listen(running):
                 running.remove(ended)
                 yield ended.job, ended.error
@@ -90,12 +104,12 @@ def forking() -> Any:
     return context
 
 
-def _launch(context: Any, job: Job, display: Display) -> _Running:
+def _launch(context: Any, job: Job, display: Display, cards: tuple[str, ...]) -> _Running:
     receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=_child, args=(sender, job.work, job.arguments), daemon=False)
+    process = context.Process(target=_child, args=(sender, cards, job.work, job.arguments), daemon=False)
     process.start()
     sender.close()
-    return _Running(job, process, receiver, display.row(job.name))
+    return _Running(job, process, receiver, display.row(job.name), cards, job.memory())
 
 
 def _listen(running: Sequence[_Running]) -> list[_Running]:
@@ -124,8 +138,12 @@ def _listen(running: Sequence[_Running]) -> list[_Running]:
     return ended
 
 
-def _child(connection: Connection, work: Callable[..., object], arguments: tuple[Any, ...]) -> None:
+def _child(
+    connection: Connection, cards: tuple[str, ...], work: Callable[..., object], arguments: tuple[Any, ...]
+) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
+    if cards:
+        os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(cards)  # before anything asks the driver
     threading.Thread(target=die_with_parent, daemon=True).start()
     connection.send(("done", attempt(work, arguments, Sender(connection.send))))
     connection.close()
