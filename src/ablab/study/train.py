@@ -61,7 +61,6 @@ def train(arm: Arm, key: RunKey, folder: Path, judge: Judge, events: Events, plu
         sweep(place)
         record = _outcome(arm, key, place, judge, progress, plugins)
         claim.touch()  # a process that was frozen would not know yet that the run is another's
-        claim.touch()  # a process that was frozen would not know yet that the run is another's
         claim.check()
         write_record(folder, record)
         if record.status != "failed":
