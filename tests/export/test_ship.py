@@ -62,6 +62,11 @@ def test_the_onnx_file_is_whole_and_takes_pixels(bundle: Bundle) -> None:
     assert not {node.op_type for node in model.graph.node} & {"BatchNormalization"}
 
 
+def test_a_bundle_does_not_say_where_things_lay_at_home(bundle: Bundle) -> None:
+    run = json.loads((bundle.folder / "run.json").read_text())
+    assert run == {"arm": {"path": "cells", "lr": "a/b"}, "facts": {}, "settings": {}}
+
+
 def test_suppression_inside_finds_what_postprocess_finds(bundle: Bundle, patient: Model) -> None:
     images = shipped.pictures(3)
     session = onnxruntime.InferenceSession(bundle.folder / "model-nms.onnx")

@@ -84,5 +84,7 @@ def model(folder: Path, **how: Any) -> Model:
     folder.mkdir(parents=True, exist_ok=True)
     network = detector(**how)
     save_file({name: tensor.clone() for name, tensor in network.state_dict().items()}, folder / "weights.safetensors")
-    (folder / "run.json").write_text(json.dumps({"arm": {}, "facts": {}, "settings": {}}))
+    (folder / "run.json").write_text(
+        json.dumps({"arm": {"path": "/home/ada/cells", "lr": "a/b"}, "facts": {}, "settings": {}})
+    )
     return Model(network, pictures(), mean_score, folder)

@@ -18,6 +18,7 @@ import ablab
 from ablab.cli import app
 from ablab.errors import ConfigError, UnknownName
 from ablab.predict.shipped import open_model
+from ablab.serve.open import open_served
 
 IMAGES = list(np.random.default_rng(0).integers(0, 256, (3, 50, 90, 3), dtype=np.uint8))
 
@@ -47,6 +48,19 @@ def bundle(sure: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def copy(bundle: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(bundle, tmp_path / "bundle"))
+
+
+def test_what_is_served_finds_what_is_predicted_and_says_what_it_is(sure: Path, bundle: Path) -> None:
+    (expected,) = open_model(sure)(IMAGES[:1], threshold=0.3)
+    for place, runtime in ((sure, "torch"), (bundle, "onnx")):
+        served = open_served(place, runtime, batch=2)
+        assert (served.runtime, served.model.name) == (runtime, place.name)
+        assert served.card["thresholds"] == open_model(place).thresholds
+        assert served.card["provenance"]["seed"] == 0
+        found = served.model(IMAGES[0], threshold=0.3)
+        assert found.labels.tolist() == expected.labels.tolist()
+    with pytest.raises(ConfigError, match="torch alone runs"):
+        open_served(sure, "onnx")
 
 
 @pytest.mark.parametrize("runtime", ["torch", "onnx", "auto", None])

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -31,6 +32,7 @@ from ablab.export.quantize import write_int8
 from ablab.export.runners import RUNTIMES, open_runner
 from ablab.export.tensorrt import find_trtexec, write_engine
 from ablab.measure.latency import in_turn
+from ablab.records import read_json, write_json
 
 FORMATS = ("onnx", "openvino", "openvino-fp16", "onnx-int8", "openvino-int8", "torch-export", "tensorrt")
 BATCHES = (1, 16)  # images at once, at which every runtime is timed
@@ -109,8 +111,8 @@ def _check(folder: Path, formats: Sequence[str], card: Card, nms: bool) -> None:
 
 def _write(model: Model, card: Card, place: Path, formats: Sequence[str], nms: bool, say: Say) -> list[str]:
     """Write the files of every format; returns the runtimes that they make."""
-    for name in ("run.json", "weights.safetensors"):
-        shutil.copyfile(model.run / name, place / name)
+    shutil.copyfile(model.run / "weights.safetensors", place / "weights.safetensors")
+    write_json(place / "run.json", _without_places(read_json(model.run / "run.json")))
     pixels = torch.from_numpy(_repeated(model.images, 2))
     example = pixels.permute(0, 3, 1, 2).float() / 255
     deployed = Deployed(fuse(model.network, example)).eval()
@@ -139,6 +141,15 @@ def _write(model: Model, card: Card, place: Path, formats: Sequence[str], nms: b
         say("trtexec builds an engine; that takes minutes")
         write_engine(place / "model.onnx", place / "model.engine", card.preprocessing.image_size)
     return [name for name, runtime in RUNTIMES.items() if runtime.format in written]
+
+
+def _without_places(data: Any) -> Any:
+    """JSON data with the last part of every absolute path alone: where things lay at home stays there."""
+    if isinstance(data, dict):
+        return {name: _without_places(value) for name, value in data.items()}
+    if isinstance(data, list):
+        return [_without_places(value) for value in data]
+    return Path(data).name if isinstance(data, str) and Path(data).is_absolute() else data
 
 
 def _training(model: Model) -> np.ndarray:
