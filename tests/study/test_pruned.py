@@ -183,6 +183,8 @@ def test_steps_that_make_no_sense_are_refused(steps: list[str], words: str) -> N
 def test_settings_of_a_fine_tune_want_one() -> None:
     with pytest.raises(ConfigError, match=r"arm 'odd': prune would do nothing.*after: \[prune/0\.3\]"):
         arms(tiny(changes=[{"name": "odd", "set": {"prune.rate": 0.5}}], controls=[]))
+    with pytest.raises(ConfigError, match=r"--set prune\.rate would do nothing: this training prunes nothing"):
+        single.train(None, {"prune.rate": 0.5}, 0, None, [], Silent())
 
 
 def test_prune_and_export_combine_in_their_order() -> None:

@@ -73,6 +73,11 @@ def _asked(recipe: Path | None, changes: Mapping[str, Any], seed: int, plugins: 
     """The arm and its key; the data is read for it."""
     source = registry.load_plugins(list(plugins))
     made = read_recipe(recipe, changes)
+    if idle := [path for path in changes if path.partition(".")[0] == "prune"]:
+        raise ConfigError(
+            f"--set {idle[0]} would do nothing: this training prunes nothing; a change in a study does, with the step "
+            "after: [prune/0.3]"
+        )
     arm = Arm(BASELINE, "baseline", "", made, stream="train")
     manifest = registry.task(made.task)[1](made).data(("train", seed)).manifest
     return arm, RunKey("train", arm.name, seed, run_fingerprint(arm, seed, manifest, source, __version__))
