@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from ablab.reports import evidence, numerals
+from ablab.reports import crowds, evidence, numerals
 from ablab.reports.canvas import SMALL, THEME, Drawing, blank, colour, short, styled, svg
 from ablab.reports.figures import WIDTH, better, difference_axis, effect_axis
 from ablab.reports.view import Arm, View
@@ -18,12 +18,12 @@ SPANS = ("seeds", "images", "both")
 def by_part(view: View) -> list[Drawing]:
     """A panel an arm: its effect on every size and class, mean and pointwise interval. All axes agree."""
     parts = [*evidence.sizes(view), *evidence.classes(view)]
-    rows = {arm.name: evidence.effects(view, arm, parts) for arm in view.compared}
+    rows = {arm.name: evidence.effects(view, arm, parts) for arm in crowds.panels(view) if arm is not view.baseline}
     found = [row for effects in rows.values() for row in effects]
     if not found or len(parts) > MOST_ROWS:
         return []
     limits = _limits([(row.effect, row.low, row.high) for row in found], 0.0)
-    arms = [arm for arm in view.compared if rows[arm.name]]
+    arms = [arm for arm in view.compared if rows.get(arm.name)]
     with styled():
         return [_panel(view, arm, rows[arm.name], limits, f"parts-{number}") for number, arm in enumerate(arms)]
 
@@ -47,7 +47,8 @@ def _panel(view: View, arm: Arm, rows: Sequence[evidence.Effect], limits: tuple[
 
 def spans(view: View) -> Drawing | None:
     """Three intervals an arm: over seeds on these images, over images with these trainings, over both."""
-    rows = [(arm, arm.population) for arm in view.questions if arm.population and arm.verdict]
+    known = [(arm, arm.population) for arm in view.questions if arm.population and arm.verdict]
+    rows = crowds.ends(known, lambda row: row[0].verdict.effect if row[0].verdict else 0.0)
     if not any(math.isfinite(end) for _, found in rows for end in (*found.seeds, *found.both)):
         return None
     step = 78
@@ -68,7 +69,8 @@ def spans(view: View) -> Drawing | None:
                 said.append(f"{arm.name}, over {kind}: {numerals.interval(getattr(found, kind))}")
             if arm.verdict:
                 axes.plot([arm.verdict.effect] * 2, [top + 21, top + 63], color=THEME["ink"], lw=1, zorder=4)
-        return Drawing(svg(figure, "spans"), "; ".join(said))
+        note = crowds.arms_said(len(rows), len(known))
+        return Drawing(svg(figure, "spans"), "; ".join(said), note=note)
 
 
 def _bar(axes: Any, ends: tuple[float, float], height: float, hue: str, width: float) -> None:

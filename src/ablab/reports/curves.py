@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ablab.reports import numerals
+from ablab.reports import crowds, numerals
 from ablab.reports.canvas import THEME, Drawing, blank, colour, styled, svg
 from ablab.reports.view import Arm, Run, View, mean
 
@@ -55,14 +55,15 @@ def _panels(
     view: View, kind: str, line: Callable[[Run], Line | None], x: str, y: str, *, unit: bool = False, named: bool = True
 ) -> list[Drawing]:
     """A panel an arm: a band from its lowest to its highest seed, their mean, the baseline's mean. All axes agree."""
-    lines = {arm.name: [found for run in arm.done().values() if (found := line(run))] for arm in view.arms}
+    shown = crowds.panels(view)
+    lines = {arm.name: [found for run in arm.done().values() if (found := line(run))] for arm in shown}
     if not any(lines.values()):
         return []
     every = [np.concatenate([found[axis] for rows in lines.values() for found in rows]) for axis in (0, 1)]
     limits = [(-0.02, 1.02)] * 2 if unit else [_frame(every[0], 0.02), _frame(every[1], 0.06)]
     drawings = []
     with styled():
-        for number, arm in enumerate(arm for arm in view.arms if lines[arm.name]):
+        for number, arm in enumerate(arm for arm in shown if lines[arm.name]):
             figure, axes = blank(*SIZE, (44, 10, 8, 38))
             if arm is not view.baseline and lines[view.baseline.name]:
                 axes.plot(*_middle(lines[view.baseline.name]), color=THEME["muted"], lw=1.4, ls=(0, (4, 2)), zorder=2)
@@ -79,7 +80,8 @@ def score_shift(view: View) -> list[Drawing]:
     The chosen threshold is a line, the fixed ones are dots on F1: where a change shifts the scores, F1 at a fixed
     threshold falls although the best F1 does not.
     """
-    found = [(arm, rows) for arm in view.arms if (rows := [run for run in arm.done().values() if run.curves.get("f1")])]
+    shown = crowds.panels(view)
+    found = [(arm, rows) for arm in shown if (rows := [run for run in arm.done().values() if run.curves.get("f1")])]
     base = next((rows for arm, rows in found if arm is view.baseline), [])
     with styled():
         return [_shift(view, arm, rows, base, number) for number, (arm, rows) in enumerate(found)]

@@ -11,6 +11,7 @@ from ablab.reports.sheets import COSTS
 from ablab.reports.view import Arm, Run, View
 
 SCHEMA = 1  # raised when a reader of the document would have to change
+INDENTED = 1000  # runs; a larger document is for programs, and indenting it takes ten times as long
 
 
 def as_document(view: View) -> dict[str, Any]:
@@ -55,7 +56,8 @@ def as_document(view: View) -> dict[str, Any]:
 
 def as_json(view: View) -> str:
     """The document as JSON text."""
-    return json.dumps(as_document(view), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    indent = 1 if sum(len(arm.runs) for arm in view.arms) <= INDENTED else None
+    return json.dumps(as_document(view), indent=indent, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def _arm(view: View, arm: Arm) -> dict[str, Any]:

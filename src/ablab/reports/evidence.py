@@ -7,8 +7,9 @@ that diverged is a judgement, not a measurement.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Literal
 
 from ablab import stats
@@ -59,7 +60,8 @@ def resolutions(view: View) -> list[Resolution]:
     if view.effects:
         return [row for effect in view.effects if (row := _contrast(view, effect))]
     judged = [arm for arm in view.compared if arm.verdict]
-    return [row for arm in judged if (row := _resolution(view, arm, len(judged)))]
+    detectable = cache(lambda n: _detectable(view, n, len(judged)))  # of as many arms, most have as many seeds
+    return [row for arm in judged if (row := _resolution(view, arm, detectable))]
 
 
 def _contrast(view: View, effect: Arm) -> Resolution | None:
@@ -71,14 +73,14 @@ def _contrast(view: View, effect: Arm) -> Resolution | None:
     return Resolution(effect.name, verdict.n, math.nan, math.nan, verdict.sd, None, one, family)
 
 
-def _resolution(view: View, arm: Arm, arms: int) -> Resolution | None:
+def _resolution(view: View, arm: Arm, detectable: Callable[[int], tuple[float, float]]) -> Resolution | None:
     own, other = view.scores(arm, view.metric), view.scores(view.reference(arm), view.metric)
     seeds = sorted(set(own) & set(other))
     if len(seeds) < 2 or not view.paired:
         return None
     mine, theirs = [own[seed] for seed in seeds], [other[seed] for seed in seeds]
     sd = float(stats.compare([a - b for a, b in zip(mine, theirs, strict=True)]).sd)
-    one, family = (sd * size for size in _detectable(view, len(seeds), arms))
+    one, family = (sd * size for size in detectable(len(seeds)))
     arm_sd, reference_sd = (float(stats.compare(side).sd) for side in (mine, theirs))
     return Resolution(arm.name, len(seeds), arm_sd, reference_sd, sd, stats.pairing(mine, theirs), one, family)
 

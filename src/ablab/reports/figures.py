@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ablab.reports import front, numerals, sentences
+from ablab.reports import crowds, front, numerals, sentences
 from ablab.reports.canvas import FONT, SMALL, THEME, Drawing, blank, colour, short, styled, svg
 from ablab.reports.view import Arm, View
 from ablab.stats import Verdict
@@ -19,9 +19,11 @@ def effects(view: View) -> Drawing | None:
 
     An interval that would squeeze the others is cut at the frame and ends in an arrow; its numbers stand beside it.
     """
-    rows = [(arm, arm.verdict) for arm in view.questions if arm.verdict and arm.verdict.n]
-    if not rows:
+    known = [(arm, arm.verdict) for arm in view.questions if arm.verdict and arm.verdict.n]
+    if not known:
         return None
+    rows = crowds.ends(known, lambda row: row[1].effect)
+    note = crowds.arms_said(len(rows), len(known)) + crowds.seeds_said(max(verdict.n for _, verdict in rows))
     step = 52
     with styled():
         figure, axes = blank(WIDTH, step * len(rows) + 46, (12, 16, 4, 42))
@@ -34,13 +36,13 @@ def effects(view: View) -> Drawing | None:
         alt = "; ".join(
             f"{arm.name} {numerals.signed(v.effect)} {numerals.interval(v.simultaneous)}" for arm, v in rows
         )
-        return Drawing(svg(figure, "effects"), f"Effects with simultaneous intervals: {alt}")
+        return Drawing(svg(figure, "effects"), f"Effects with simultaneous intervals: {alt}", note=note)
 
 
 def _range(view: View, rows: Sequence[tuple[Arm, Verdict]]) -> tuple[float, float]:
     """Limits that show every finished seed, zero and the band, and of intervals and means as much as stays legible."""
     band = 1.6 * view.smallest_interesting
-    points = [d for arm, v in rows for seed, d in v.differences.items() if seed not in arm.diverged()]
+    points = [d for arm, v in rows for seed, d in v.differences.items() if seed not in arm.lost]
     low, high = min([-band, *points]), max([band, *points])
     ends = [end for _, v in rows for end in (*v.simultaneous, v.effect) if math.isfinite(end)]
     reach = 0.75 * (high - low)
@@ -53,17 +55,23 @@ def _widen(low: float, high: float, share: float = 0.05) -> tuple[float, float]:
     return low - margin, high + margin
 
 
-def _mark(axes: Any, x: float, y: float, marker: str, hue: str, size: float, across: str = "x", **style: Any) -> None:
-    """A marker, or, where it lies outside the frame in the direction `across`, an arrowhead at the frame."""
+def _mark(
+    axes: Any, values: Sequence[float], at: float, marker: str, hue: str, size: float, across: str = "x", **style: Any
+) -> None:
+    """Markers in a row `at`, and, for what lies outside the frame in the direction `across`, an arrowhead there."""
     low, high = axes.get_xlim() if across == "x" else axes.get_ylim()
-    value = x if across == "x" else y
-    if low <= value <= high:
-        axes.plot([x], [y], marker, color=hue, ms=size, zorder=4, **style)
-        return
-    edge = low if value < low else high
-    arrow = {"x": "<>", "y": "v^"}[across][int(value > high)]
-    place = (edge, y) if across == "x" else (x, edge)
-    axes.plot(*[[at] for at in place], arrow, color=hue, ms=size + 1, mew=0, clip_on=False, zorder=4)
+    inside = [value for value in values if low <= value <= high]
+
+    def draw(along: Sequence[float], form: str, **how: Any) -> None:
+        places = (along, [at] * len(along)) if across == "x" else ([at] * len(along), along)
+        axes.plot(*places, form, color=hue, zorder=4, **how)
+
+    if inside:
+        draw(inside, marker, ms=size, **style)
+    arrows = {"x": "<>", "y": "v^"}[across]
+    for edge, arrow, outside in ((low, arrows[0], min(values) < low), (high, arrows[1], max(values) > high)):
+        if outside:
+            draw([edge], arrow, ms=size + 1, mew=0, clip_on=False)
 
 
 def effect_axis(axes: Any, view: View, ticks: int) -> None:
@@ -101,34 +109,43 @@ def _effect(axes: Any, view: View, arm: Arm, verdict: Verdict, top: float) -> No
         axes.plot(ends, [top + 28] * 2, color=hue, lw=3, solid_capstyle="butt", zorder=3)
         for end in verdict.simultaneous:
             if not left <= end <= right:
-                _mark(axes, end, top + 28, "", hue, 8)
+                _mark(axes, [end], top + 28, "", hue, 8)
     if left <= verdict.effect <= right:
-        _mark(axes, verdict.effect, top + 28, "D", THEME["paper"], 8, mec=hue, mew=2)
-    for seed, difference in verdict.differences.items():
-        _mark(axes, difference, top + 41, _dot(arm, seed), hue, 5, alpha=0.8, mew=0)
+        _mark(axes, [verdict.effect], top + 28, "D", THEME["paper"], 8, mec=hue, mew=2)
+    _seeds(axes, arm, verdict.differences, top + 41, hue, 5)
 
 
-def _dot(arm: Arm, seed: int) -> str:
-    """A seed's marker: a cross where it diverged."""
-    return "X" if seed in arm.diverged() else "o"
+def _seeds(axes: Any, arm: Arm, found: Mapping[int, float], at: float, hue: str, size: float) -> None:
+    """A row of seeds: dots, and crosses for those that diverged."""
+    drawn = crowds.dots(dict(found))
+    for marker, values in (
+        ("o", [value for seed, value in drawn.items() if seed not in arm.lost]),
+        ("X", [value for seed, value in drawn.items() if seed in arm.lost]),
+    ):
+        if values:
+            _mark(axes, values, at, marker, hue, size, alpha=0.8, mew=0)
 
 
 def scores(view: View) -> Drawing | None:
     """Per arm: the score of every seed, one line a seed through all arms, and the mean as a stroke."""
-    rows = [(arm, found) for arm in view.arms if (found := view.judged_scores(arm))]
-    if not rows:
+    known = [(arm, found) for arm in view.arms if (found := view.judged_scores(arm))]
+    if not known:
         return None
+    others = crowds.ends(known[1:], lambda row: math.fsum(row[1].values()) / len(row[1]), crowds.ARMS - 1)
+    rows = [known[0], *others]  # the baseline, where it has scores
+    most = max(len(found) for _, found in rows)
+    note = crowds.arms_said(len(rows), len(known)) + crowds.seeds_said(most)
+    note += f"Lines: {crowds.LINES} of the seeds." if len(view.seeds) > crowds.LINES else ""
     step, gutter = 34, 118
     with styled():
         figure, axes = blank(WIDTH, step * len(rows) + 50, (gutter, 100, 6, 42))
         axes.set(xlim=_limits(view, rows), ylim=(len(rows) - 0.5, -0.5))
-        for seed in view.seeds:
+        for seed in crowds.thinned(view.seeds, crowds.LINES):
             line = [(found[seed], number) for number, (_, found) in enumerate(rows) if seed in found]
             axes.plot(*zip(*line, strict=True), color=THEME["rule"], lw=1, zorder=1) if line else None
         for number, (arm, found) in enumerate(rows):
             hue, place = colour(view, arm), axes.get_yaxis_transform()
-            for seed, score in found.items():
-                _mark(axes, score, number, _dot(arm, seed), hue, 6, alpha=0.8, mew=0)
+            _seeds(axes, arm, found, number, hue, 6)
             centre = math.fsum(found.values()) / len(found)
             axes.plot([centre, centre], [number - 0.3, number + 0.3], color=hue, lw=2.4, zorder=4)
             axes.text(-0.03, number, short(arm.name, 16), transform=place, ha="right", va="center", weight="bold")
@@ -137,12 +154,12 @@ def scores(view: View) -> Drawing | None:
         axes.xaxis.set_major_locator(_ticks(4))
         _no_left_axis(axes)
         alt = "; ".join(f"{arm.name} {sentences.spread(found)}" for arm, found in rows)
-        return Drawing(svg(figure, "scores"), f"{view.metric} of every seed: {alt}")
+        return Drawing(svg(figure, "scores"), f"{view.metric} of every seed: {alt}", note=note)
 
 
 def _limits(view: View, rows: Sequence[tuple[Arm, dict[int, float]]]) -> tuple[float, float]:
     """Limits that show every finished seed; a declared score of a run that diverged may lie outside."""
-    points = [score for arm, found in rows for seed, score in found.items() if seed not in arm.diverged()]
+    points = [score for arm, found in rows for seed, score in found.items() if seed not in arm.lost]
     points = points or [view.on_divergence]
     return _widen(min(points), max(points), 0.08)
 
@@ -154,13 +171,15 @@ def costs(view: View) -> list[Drawing]:
 
 
 def _cost(view: View, name: str, label: str) -> Drawing | None:
-    points = [
+    known = [
         (cost, math.fsum(found.values()) / len(found), arm)
         for arm in view.arms
         if (cost := arm.cost(name)) is not None and (found := view.judged_scores(arm))
     ]
-    if not points:
+    if not known:
         return None
+    points = crowds.ends(known, lambda point: point[1])
+    note = crowds.arms_said(len(points), len(known)) + crowds.seeds_said(max(len(arm.runs) for _, _, arm in points))
     from matplotlib.ticker import EngFormatter
 
     with styled():
@@ -173,9 +192,9 @@ def _cost(view: View, name: str, label: str) -> Drawing | None:
             axes.step(*zip(*line, strict=True), where="post", color=THEME["muted"], lw=1, ls=(0, (4, 2)), zorder=1)
         for cost, centre, arm in points:
             hue = colour(view, arm)
-            for score in view.scores(arm, view.metric).values():
-                axes.plot([cost], [score], "o", color=hue, ms=4, alpha=0.4, mew=0)
-            _mark(axes, cost, centre, "D", hue, 7, across="y", mec=THEME["paper"], mew=1)
+            seeds = list(crowds.dots(view.scores(arm, view.metric)).values())
+            axes.plot([cost] * len(seeds), seeds, "o", color=hue, ms=4, alpha=0.4, mew=0)
+            _mark(axes, [centre], cost, "D", hue, 7, across="y", mec=THEME["paper"], mew=1)
             spread = arm.cost("latency_iqr_ms") if name == "latency_ms" else None
             if spread:
                 axes.plot([cost - spread / 2, cost + spread / 2], [centre] * 2, color=hue, lw=1.5, zorder=3)
@@ -185,7 +204,7 @@ def _cost(view: View, name: str, label: str) -> Drawing | None:
             axes.xaxis.set_major_formatter(EngFormatter())  # as many digits as tell two ticks apart
         _name_points(axes, view, points, height - 54)
         alt = "; ".join(f"{arm.name} {cost:g}: {numerals.score(centre)}" for cost, centre, arm in points)
-        return Drawing(svg(figure, f"cost-{name}"), f"{view.metric} against {label}: {alt}")
+        return Drawing(svg(figure, f"cost-{name}"), f"{view.metric} against {label}: {alt}", note=note)
 
 
 def _name_points(axes: Any, view: View, points: Sequence[tuple[float, float, Arm]], height: float) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from ablab import stats
-from ablab.reports import evidence, front, numerals, sentences
+from ablab.reports import crowds, evidence, front, numerals, sentences
 from ablab.reports.view import Arm, View
 
 COSTS = {
@@ -50,15 +52,28 @@ def fronts(view: View) -> Grid | None:
 
 
 def seed_scores(view: View) -> Grid:
-    """The metric that decides, of every arm and seed."""
+    """The metric that decides, of every arm and seed; where seeds are many, how it is spread over them."""
     known = {arm.name: view.judged_scores(arm) for arm in view.arms}
     seeds = [seed for seed in view.seeds if any(seed in found for found in known.values())]
+    if len(seeds) > crowds.SEEDS:
+        return _quantiles(known)
     rows = []
     for arm in view.arms:
         found = known[arm.name]
-        cells = [numerals.score(found.get(seed)) + ("†" if seed in arm.diverged() else "") for seed in seeds]
+        cells = [numerals.score(found.get(seed)) + ("†" if seed in arm.lost else "") for seed in seeds]
         rows.append((arm.name, [*cells, sentences.spread(found)]))
     return Grid(["arm", *[f"seed {seed}" for seed in seeds], "mean ± sd"], rows)
+
+
+def _quantiles(known: Mapping[str, dict[int, float]]) -> Grid:
+    """Scores by arm and seed as five numbers an arm."""
+    rows = []
+    for name, found in known.items():
+        five = np.quantile(list(found.values()), (0, 0.25, 0.5, 0.75, 1)).tolist() if found else [None] * 5
+        rows.append((name, [str(len(found)), *map(numerals.score, five), sentences.spread(found)]))
+    return Grid(
+        ["arm", "seeds", "lowest", "a quarter below", "median", "a quarter above", "highest", "mean ± sd"], rows
+    )
 
 
 def chances(view: View) -> Grid | None:
@@ -150,13 +165,22 @@ def effects(view: View, metrics: Sequence[tuple[str, str]]) -> tuple[Grid, int] 
 
     rows = [(label, [cell(row.get(metric)) for row in found.values()]) for metric, label in metrics]
     count = sum(len(row) for row in found.values())
-    return (Grid(["", *found], rows), count) if count else None
+    return (upright(Grid(["", *found], rows)), count) if count else None
 
 
 def scores(view: View, metrics: Sequence[tuple[str, str]], split: str = "") -> Grid:
     """Mean and spread over seeds of (metric, label)s; rows are metrics, columns arms."""
     rows = [(label, [sentences.spread(view.scores(arm, name, split)) for arm in view.arms]) for name, label in metrics]
-    return Grid(["metric", *[arm.name for arm in view.arms]], rows)
+    return upright(Grid(["metric", *[arm.name for arm in view.arms]], rows))
+
+
+def upright(grid: Grid) -> Grid:
+    """A table whose columns are arms, turned where they are too many: then its rows are."""
+    if len(grid.head) <= crowds.ARMS + 1:
+        return grid
+    columns = zip(*(cells for _, cells in grid.rows), strict=True)
+    rows = [(name, list(cells)) for name, cells in zip(grid.head[1:], columns, strict=True)]
+    return Grid(["arm", *(name for name, _ in grid.rows)], rows)
 
 
 def metrics(view: View, split: str, without: str = "/") -> Grid:

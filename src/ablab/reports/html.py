@@ -10,7 +10,19 @@ from collections.abc import Sequence
 from typing import Any
 
 from ablab.config import flatten
-from ablab.reports import breakdown, curves, evidence, factorial, figures, grids, looks, method, numerals, sentences
+from ablab.reports import (
+    breakdown,
+    crowds,
+    curves,
+    evidence,
+    factorial,
+    figures,
+    grids,
+    looks,
+    method,
+    numerals,
+    sentences,
+)
 from ablab.reports.canvas import PALETTE, THEME, colour
 from ablab.reports.pictures import data_uris
 from ablab.reports.sites import becomes
@@ -40,15 +52,21 @@ def templates() -> Any:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals.update(theme=THEME, palette=PALETTE)
+    environment.globals.update(theme=THEME, palette=PALETTE, crowds=crowds)
     return environment
 
 
 def _content(view: View) -> dict[str, Any]:
+    asked = crowds.ends(view.questions, _effect)
+    rows = [_row(view, arm) for arm in _rows(view)]
     headline = [metric for metric in evidence.headline(view) if metric[0] != view.metric]
     return {
         "facts": _facts(view),
-        "verdicts": [_row(view, arm) for arm in _rows(view)],
+        "verdicts": rows,
+        "verdicts_shown": [rows[0], *crowds.ends(rows[1:], lambda row: _effect(row["arm"]))],
+        "asked_shown": asked,
+        "compared_shown": crowds.ends(view.compared, _effect),
+        "panels_said": crowds.arms_said(len(crowds.panels(view)), len(view.arms)),
         "conclusion": sentences.conclusion(view),
         "curse": sentences.curse(view),
         "effects": figures.effects(view),
@@ -79,6 +97,7 @@ def _content(view: View) -> dict[str, Any]:
         "pictures": [(arm, kind, found) for arm in view.compared for kind, found in _by_kind(arm).items()],
         "uris": data_uris([picture for arm in view.compared for picture in arm.pictures]),
         "settings": flatten(dict(view.recipe)),
+        "waiting_said": [f"{arm.name} seed {seed}" for arm, seed in view.waiting()],
         "runs": [(arm, seed, arm.runs[seed].record) for arm, seed in view.expected() if seed in arm.runs],
         "environments": sentences.environments(view),
         "data": _data(view),
@@ -101,6 +120,10 @@ def _facts(view: View) -> list[str]:
 def _rows(view: View) -> list[Arm]:
     """The rows of the verdict table: the baseline and what is asked about."""
     return [view.baseline, *view.questions]
+
+
+def _effect(arm: Arm) -> float:
+    return arm.verdict.effect if arm.verdict else 0.0
 
 
 def _described(view: View, metrics: Sequence[tuple[str, str]]) -> dict[str, Any] | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from ablab.reports import grids, method, numerals, sentences
+from ablab.reports import crowds, grids, method, numerals, sentences
 from ablab.reports.view import Arm, View, day, mean
 
 SPANS = (
@@ -84,10 +84,12 @@ def _verdicts(view: View) -> list[str]:
 
 
 def _scores(view: View) -> list[str]:
+    if len(view.seeds) > crowds.SEEDS:
+        return _grid(grids.seed_scores(view))
     rows = []
     for arm in view.arms:
         scores = view.judged_scores(arm)
-        cells = [numerals.score(scores.get(seed)) + (" †" if seed in arm.diverged() else "") for seed in view.seeds]
+        cells = [numerals.score(scores.get(seed)) + (" †" if seed in arm.lost else "") for seed in view.seeds]
         rows.append([_plain(arm.name), *cells, numerals.score(mean(list(scores.values())))])
     lines = _table(["arm", *[f"seed {seed}" for seed in view.seeds], "mean"], rows)
     if any(arm.diverged() for arm in view.arms):
@@ -123,15 +125,11 @@ def _final(view: View) -> list[str]:
         for name in view.metrics(view.final_split)
         if any(view.scores(a, name, view.final_split) for a in view.arms)
     ]
-    metrics = [name for name in known if not set("/@") & set(name)]
-    rows = [
-        [_plain(metric), *[sentences.spread(view.scores(arm, metric, view.final_split)) for arm in view.arms]]
-        for metric in metrics
-    ]
+    metrics = [(name, name) for name in known if not set("/@") & set(name)]
     when = f" ({day(view.final_read)})" if view.final_read else ""
     seeds = "seeds that finished" if view.troubled() else "seeds"
     text = f"Scored once, when the study closed{when}. Mean ± standard deviation over {seeds}; descriptive."
-    return [_plain(text), "", *_table(["metric", *[_plain(arm.name) for arm in view.arms]], rows)]
+    return _grid(grids.scores(view, metrics, view.final_split), text)
 
 
 def _compared(view: View) -> list[str]:
@@ -148,8 +146,8 @@ def _reproduce(view: View) -> list[str]:
     hashes = {run.record.batch_hash for run in view.baseline.done().values()} - {""}
     lines = [
         f"- study {_plain(view.name)}, fingerprint {view.fingerprint}, ablab {view.version}, {day(view.created)}",
-        f"- seeds {', '.join(map(str, view.seeds))}; design {view.design}",
+        f"- seeds {crowds.numbers(view.seeds)}; design {view.design}",
     ]
     environments = sentences.environments(view)
     lines += [f"- environment: {_plain(environment)}" for environment in environments]
-    return lines + ([f"- batches of the baseline: {', '.join(sorted(hashes))}"] if hashes else [])
+    return lines + ([f"- batches of the baseline: {', '.join(crowds.some(sorted(hashes)))}"] if hashes else [])

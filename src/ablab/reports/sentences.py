@@ -6,7 +6,7 @@ import math
 import statistics
 
 from ablab import stats
-from ablab.reports import numerals
+from ablab.reports import crowds, numerals
 from ablab.reports.view import Arm, View
 from ablab.stats import MOST_SEEDS, Verdict
 
@@ -51,14 +51,14 @@ def conclusion(view: View) -> str:
         return ""
     named = {word: [arm for arm in changes if _decided(arm) == word] for word in VERBS}
     parts = [
-        f"{words} {numerals.listing([f'{_named(view, arm)} ({_size(view, arm)})' for arm in named[word]])}"
+        f"{words} {numerals.listing(crowds.some([f'{_named(view, arm)} ({_size(view, arm)})' for arm in named[word]]))}"
         for word, words in (("helps", "scores better with"), ("hurts", "scores worse with"))
         if named[word]
     ]
     if named["equivalent"]:
-        arms = numerals.listing([_named(view, arm) for arm in named["equivalent"]])
+        arms = numerals.listing(crowds.some([_named(view, arm) for arm in named["equivalent"]]))
         parts.append(f"scores about the same with {arms} (within ±{view.smallest_interesting:g})")
-    unknown = numerals.listing([_named(view, arm) for arm in named["undecided"]])
+    unknown = numerals.listing(crowds.some([_named(view, arm) for arm in named["undecided"]]))
     undecided = f"nothing may be concluded about {unknown}, not even that there is no effect"
     if not parts:
         return f"{undecided[0].upper()}{undecided[1:]}."
@@ -203,13 +203,17 @@ def progress(view: View) -> str:
 
 def notes(view: View) -> list[str]:
     """What stands under a verdict table: what undecided arms need, the label, trouble, warnings."""
-    said = [f"{arm.name} is undecided: {needed(arm.verdict)}" for arm in view.questions if needed(arm.verdict)]
+    said = crowds.some(
+        [f"{arm.name} is undecided: {needed(arm.verdict)}" for arm in view.questions if needed(arm.verdict)]
+    )
     if view.label:
         said.append(screening(view))
     if view.judged and (view.troubled() or view.waiting()):
         said.append(progress(view))
-    said += [f"{arm.name}, seed {seed}: {record.status}: {record.error}" for arm, seed, record in view.troubled()]
-    return said + [f"warning: {warning}" for warning in view.warnings]
+    said += crowds.some(
+        [f"{arm.name}, seed {seed}: {record.status}: {record.error}" for arm, seed, record in view.troubled()]
+    )
+    return said + [f"warning: {warning}" for warning in crowds.some(view.warnings)]
 
 
 def screening(view: View) -> str:

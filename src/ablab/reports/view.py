@@ -12,6 +12,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +64,16 @@ class Arm:
 
     def done(self) -> dict[int, Run]:
         """The runs that ended well, by seed."""
+        return self._done
+
+    @cached_property
+    def _done(self) -> dict[int, Run]:  # asked for once a metric, class and figure
         return {seed: run for seed, run in self.runs.items() if run.record.status == "done"}
+
+    @cached_property
+    def lost(self) -> frozenset[int]:
+        """The seeds under which it diverged, to look up."""
+        return frozenset(self.diverged())
 
     def diverged(self) -> list[int]:
         """The seeds under which it diverged."""
@@ -117,6 +127,7 @@ class View:
     looking: Mapping[str, Any] = field(default_factory=dict)
     effects: tuple[Arm, ...] = ()
     data: Mapping[str, str] = field(default_factory=dict)
+    _metrics: dict[str, list[str]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
     def baseline(self) -> Arm:
@@ -127,19 +138,19 @@ class View:
         """The arm of this name; the baseline where there is none."""
         return next((arm for arm in self.arms if arm.name == name), self.baseline)
 
-    @property
+    @cached_property
     def compared(self) -> tuple[Arm, ...]:
         """Every arm but the baseline."""
         return tuple(arm for arm in self.arms if arm.kind != "baseline")
 
-    @property
+    @cached_property
     def questions(self) -> tuple[Arm, ...]:
         """What the study gives verdicts on: its arms, or the main effects of a factorial and its controls."""
         if not self.effects:
             return self.compared
         return *self.effects, *(arm for arm in self.arms if arm.kind == "control")
 
-    @property
+    @cached_property
     def correction(self) -> str:
         """Who corrected the p-values for the number of arms: Holm or Dunnett."""
         return "Dunnett" if any(arm.verdict.p_dunnett is not None for arm in self.questions if arm.verdict) else "Holm"
@@ -160,6 +171,11 @@ class View:
     def metrics(self, split: str = "") -> list[str]:
         """The metrics that any finished run has on a split, in the order of the records."""
         split = split or self.split
+        if split not in self._metrics:
+            self._metrics[split] = self._find_metrics(split)
+        return list(self._metrics[split])
+
+    def _find_metrics(self, split: str) -> list[str]:
         read = split and split == self.final_split
         rows = [row for arm in self.arms for row in arm.final_scores.values()] if read else []
         rows = rows or [run.record.scores.get(split, {}) for arm in self.arms for run in arm.done().values()]

@@ -107,8 +107,9 @@ def warnings(made: Sequence[Arm], records: Sequence[RunRecord]) -> list[str]:
     """What a reader must know before believing a row."""
     said = [f"{r.key.arm}, seed {r.key.seed}: {r.status}: {r.error}" for r in records if r.status != "done"]
     done = [record for record in records if record.status == "done"]
+    own = {arm.name for arm in made if arm.stream != made[0].stream}  # their luck is their own
     said += _unequal(
-        {r.key: r.batch_hash for r in done if not _own_streams(made, r.key.arm)},
+        {r.key: r.batch_hash for r in done if r.key.arm not in own},
         "saw other batches than the baseline under the same seed, so these pairs share less luck",
     )
     said += _unequal(
@@ -120,10 +121,6 @@ def warnings(made: Sequence[Arm], records: Sequence[RunRecord]) -> list[str]:
         "ran in another environment than the baseline",
     )
     return said + list(dict.fromkeys(note for record in records for note in record.notes))
-
-
-def _own_streams(made: Sequence[Arm], name: str) -> bool:
-    return any(arm.name == name and arm.stream != made[0].stream for arm in made)
 
 
 def _unequal(values: Mapping[Any, str], sentence: str) -> list[str]:
