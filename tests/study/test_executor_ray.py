@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import psutil
@@ -101,6 +102,20 @@ def test_without_ray_a_line_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) 
         pass
 
 
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        ("127.0.0.1:1", "127.0.0.1:1: nobody answers there"),
+        ("here", "wants HOST:PORT or auto, got 'here'"),
+        ("ray://head:10001", "driven from a node of the cluster"),
+    ],
+)
+def test_an_address_where_no_cluster_is_is_a_line(address: str, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ray, "package", lambda _: SimpleNamespace(is_initialized=lambda: False))
+    with pytest.raises(ConfigError, match=said), joining(address, None):
+        pass
+
+
 def test_what_a_run_tells_of_itself_is_shown(tmp_path: Path) -> None:
     told, file = Told(), tmp_path / "progress.json"
     each, looks = ray._Running(Job("a", work.mistake, (), tells=file), told), ray._Looks()
@@ -149,6 +164,34 @@ def test_how_a_task_ended_is_a_sentence() -> None:
         by._end(("node b: it does not see the file", "", ()))
 
 
+ALONE = """
+import sys
+from pathlib import Path
+import psutil
+import work
+from ablab.engine.events import Silent
+from ablab.study.executors.job import Job
+from ablab.study.executors.ray import cluster
+
+with cluster(None, None) as by:
+    print([error for _, error in by.execute([Job("a", work.write, (Path(sys.argv[1]), "a"))], 1, Silent(), lambda: 1)])
+    for process in psutil.Process().children(recursive=True):
+        for each in process.net_connections("inet"):
+            if each.status == "LISTEN":
+                print(each.laddr.ip)
+"""
+
+
+def test_a_cluster_of_this_machine_alone_is_quiet_and_reached_by_nobody_else(tmp_path: Path) -> None:
+    pytest.importorskip("ray", reason=WITHOUT)
+    there = os.environ | {"PYTHONPATH": str(Path(__file__).parent)}
+    command = [sys.executable, "-c", ALONE, tmp_path / "a"]
+    done = subprocess.run(command, env=there, capture_output=True, text=True, timeout=120, check=True)
+    ended, *addresses = done.stdout.splitlines()
+    assert (ended, done.stderr) == ("['']", "")
+    assert {address.removeprefix("::ffff:") for address in addresses} == {"127.0.0.1"}
+
+
 @pytest.fixture(scope="module")
 def machines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machines]:
     pytest.importorskip("ray", reason=WITHOUT)
@@ -183,6 +226,11 @@ def test_jobs_end_as_they_do_in_processes_and_a_process_is_used_once(joined: Ray
     assert len({os.getpid(), *(int(pid) for _, pid in words)}) == 3
     joined.close()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["1", "2"]  # the token is gone
+
+
+def test_what_ray_tells_of_its_nodes_stays_off_standard_output(joined: Ray, capfd: pytest.CaptureFixture[str]) -> None:
+    joined._ray._private.worker.print_to_stdstream({"lines": ["a node died"], "pid": "raylet", "is_err": False}, False)
+    assert capfd.readouterr() == ("", "")
 
 
 def test_leaving_early_ends_what_is_under_way(joined: Ray, tmp_path: Path) -> None:

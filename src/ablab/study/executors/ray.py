@@ -15,7 +15,7 @@ from __future__ import annotations
 import logging
 import math
 import os
-import sys
+import socket
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -36,9 +36,9 @@ from ablab.study.executors.local import REMEDY, attempt
 RETRIES = 3  # of a run whose worker or node died; each goes on from the last snapshot
 LOOK_SECONDS = 1.0  # between two looks at what the runs tell of themselves
 SHARE = 0.05  # of the time: where a look takes longer than this share of it, they come less often
+REACH_SECONDS = 10.0  # for the cluster's head to answer
 SIGHT_SECONDS = 120.0  # for a node to start a worker and look at the folder
 STORE_BYTES = 80 * 2**20  # Ray's object store, in /dev/shm; 75 MB is the least it takes
-LOOPBACK = "127.0.0.2"  # nobody else reaches it; Ray takes 127.0.0.1 for "find my address", and hangs without a network
 Node = Mapping[str, Any]  # as Ray lists it
 
 QUIET = {
@@ -46,6 +46,7 @@ QUIET = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # Ray warns of a default that will change; no run here depends on it
     "RAY_task_oom_retries": "1",  # without it Ray tries a run that is too large for its node for ever
 }
+ALONE = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}  # as on those two, Ray's processes listen on 127.0.0.1 alone
 
 
 @contextmanager
@@ -55,8 +56,8 @@ def cluster(address: str | None, gpus_per_run: float | None) -> Iterator[Ray]:
     The latter is ended at the end; so is the connection, unless there was one before. Raises ConfigError where Ray is
     not installed or the cluster cannot be joined, RunError where Ray does not start.
     """
-    ray = package()
-    if address and address.startswith("ray://"):
+    ray = package(QUIET if address else QUIET | ALONE)
+    if address and "://" in address:
         raise ConfigError("--address wants HOST:PORT or auto: the study is driven from a node of the cluster")
     own = not ray.is_initialized()
     if own:
@@ -70,9 +71,9 @@ def cluster(address: str | None, gpus_per_run: float | None) -> Iterator[Ray]:
             ray.shutdown()
 
 
-def package() -> ModuleType:
-    """Ray, imported and told to be quiet. Raises ConfigError where it is not installed."""
-    for name, value in QUIET.items():  # read when Ray is imported
+def package(settings: Mapping[str, str] = QUIET) -> ModuleType:
+    """Ray, imported with settings of its environment. Raises ConfigError where it is not installed."""
+    for name, value in settings.items():  # read when Ray is imported
         os.environ.setdefault(name, value)
     try:
         import ray
@@ -83,9 +84,25 @@ def package() -> ModuleType:
     return ray
 
 
+def _reach(address: str) -> None:
+    """ConfigError where nobody answers at HOST:PORT: Ray itself would try for minutes."""
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host, int(port)), timeout=REACH_SECONDS).close()
+    except ValueError:
+        raise ConfigError(f"--address wants HOST:PORT or auto, got '{address}'") from None
+    except OSError as error:
+        raise ConfigError(
+            f"--address {address}: nobody answers there ({error.strerror or error}); `ray status` on a node of the "
+            "cluster shows its address, and without --address Ray runs on this machine alone"
+        ) from None
+
+
 def _join(ray: ModuleType, address: str | None) -> None:
+    if address and address != "auto":
+        _reach(address)
     quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
-    here = {"_node_ip_address": LOOPBACK} if sys.platform == "linux" else {}  # Ray's own choice elsewhere
+    ray._private.worker._worker_logs_enabled = False  # its news of nodes go to standard output, which has --json's
     try:
         if address:
             ray.init(address=address, **quiet)
@@ -95,7 +112,6 @@ def _join(ray: ModuleType, address: str | None) -> None:
                 num_cpus=os.cpu_count(),
                 include_dashboard=False,
                 object_store_memory=STORE_BYTES,
-                **here,
                 **quiet,
             )
     except Exception as error:  # Ray raises Exception itself where a node does not come up
@@ -193,7 +209,10 @@ class Ray:
         if blind:
             raise _blind("; ".join(blind), token)
         if "" not in answers.values():
-            raise StoreError(f"no node of the cluster answered within {SIGHT_SECONDS:.0f} s")
+            raise StoreError(
+                f"no node of the cluster has looked at {token.parent}: each died over it, lacked memory, or did not "
+                f"answer within {SIGHT_SECONDS:.0f} s; `ray status` tells of them"
+            )
 
     def _answer(self, ref: Any) -> str | None:
         """What a node found wrong, "" for nothing; None where it died over it."""
