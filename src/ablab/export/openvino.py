@@ -22,7 +22,7 @@ def write_openvino(onnx_model: Any, path: Path, half: bool) -> None:
 def read_onnx(onnx_model: Any) -> Any:
     """An ONNX model as OpenVINO's. Raises ConfigError where the package is missing.
 
-    It is converted, not only read: that makes one SiLU of a sigmoid and a product, which nncf else quantises apart. Int8
-    took twice as long then (5.6 for 2.2 ms: YOLOv5n at 256 x 320).
+    It is converted, not only read: that makes one SiLU of a sigmoid and a product, which nncf else quantises apart.
+    Int8 took twice as long then (5.6 for 2.2 ms: YOLOv5n at 256 x 320).
     """
     return need("openvino").convert_model(BytesIO(onnx_model.SerializeToString()))
