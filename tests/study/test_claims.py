@@ -13,11 +13,15 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
+from tiny_study import tiny
 
 from ablab.engine.events import Silent
 from ablab.errors import StoreError
+from ablab.records import RunKey, RunRecord
 from ablab.study import claims
+from ablab.study import train as training
 from ablab.study.claims import claimed, holder
+from ablab.study.design import arms
 from ablab.study.owner import Owner, alive, owner, this_process
 from ablab.study.progress import Progress
 
@@ -146,6 +150,26 @@ def test_a_claim_that_another_took_finished_and_tidied_is_lost(tmp_path: Path) -
         claim.touch()
         with pytest.raises(StoreError, match="took the run over"):
             claim.check()
+
+
+def test_a_run_that_was_taken_over_while_its_process_slept_writes_no_record(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The process wakes between its last step and its record, before its claim's next beat."""
+    study = tiny()
+    arm, key = arms(study)[0], RunKey(study.name, "baseline", 0, "f")
+    place = tmp_path / key.folder
+
+    def sleep(*_: object) -> RunRecord:
+        leave(place, replace(this_process(), host="elsewhere"), 1)
+        return RunRecord(key, "done")
+
+    monkeypatch.setattr(claims, "BEAT_SECONDS", 3600.0)
+    monkeypatch.setattr(training, "_outcome", sleep)
+    with pytest.raises(StoreError, match="another one took the run over"):
+        training.train(arm, key, tmp_path, study.judge, Told())
+    assert not (place / "record.json").exists()
+    assert (place / "claim-1.json").exists()
 
 
 def hold(place: Path, log: Path, times: int) -> None:
