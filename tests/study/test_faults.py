@@ -1,4 +1,4 @@
-"""What `benchmarks/faults.py` holds a disturbed study against; its kills are the benchmark's."""
+"""Ten kills at random moments; the study ends as one that nobody disturbed. `benchmarks/faults.py` does a hundred."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import faults
@@ -23,6 +24,14 @@ def calm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, float
         faults.undisturbed(folder)
         seconds = time.monotonic() - start
         yield folder, seconds
+
+
+def test_ten_kills_change_nothing(calm: tuple[Path, float], tmp_path: Path) -> None:
+    folder, seconds = calm
+    tallies = list(faults.torment(tmp_path, folder, np.random.default_rng(8), 10, 10, seconds / 8, 30, planned=True))
+    assert sum(tally.kills.total() for tally in tallies) == 10
+    assert [tally.differences for tally in tallies] == [[]] * len(tallies)
+    assert sum(tally.rewritten for tally in tallies) == 0
 
 
 def test_what_it_compares_can_differ(calm: tuple[Path, float], tmp_path: Path) -> None:
