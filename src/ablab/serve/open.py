@@ -11,7 +11,6 @@ from ablab.export import is_bundle, read_bundle
 from ablab.predict.model import Model
 from ablab.predict.shipped import AUTO, open_model
 from ablab.records import plain_json, read_record
-from ablab.study.single import run_folder
 
 
 @dataclass(frozen=True)
@@ -34,14 +33,14 @@ def open_served(place: Path, runtime: str = AUTO, batch: int = 16) -> Served:
             f"{place} is a run, which torch alone runs, and --runtime says {runtime}; make a bundle of it: ablab export"
         )
     model = open_model(place, runtime=runtime if bundled else None, batch=batch)
-    card = read_bundle(place).card.model_dump(mode="json", exclude={"files"}) if bundled else _card(model, place)
+    card = read_bundle(place).card.model_dump(mode="json", exclude={"files"}) if bundled else _card(model)
     model.name = place.resolve().name
     return Served(model, model.runtime, {**card, "thresholds": model.thresholds})
 
 
-def _card(model: Model, place: Path) -> dict[str, Any]:
-    """What a run says of itself where a bundle has its card."""
-    record = read_record(run_folder(place) / "record.json")
+def _card(model: Model) -> dict[str, Any]:
+    """What a run, which its model is named after, says of itself where a bundle has its card."""
+    record = read_record(Path(model.name) / "record.json")
     key = record.key
     provenance = {"study": key.study, "arm": key.arm, "seed": key.seed, "fingerprint": key.fingerprint}
     return {

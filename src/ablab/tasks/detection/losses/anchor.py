@@ -14,6 +14,7 @@ from ablab.tasks.detection.grid import Grid, along
 from ablab.tasks.detection.heads.anchor import decode_anchors, decode_boxes
 from ablab.tasks.detection.losses.box import paired_iou
 from ablab.tasks.detection.losses.classification import targets_of
+from ablab.tasks.detection.losses.divisor import divisor
 
 SMALLEST_SIDE = 0.01  # pixels: the box losses divide by sides
 Loss = Callable[[Tensor, Tensor], Tensor]
@@ -48,7 +49,7 @@ class AnchorLosses:
         grid = Grid(self.strides, tuple((y.shape[2], y.shape[3]) for y in raw), raw[0].device, anchors)
         flat = along(raw, grid.each)  # (B, N, 5 + C)
         pairs = self.assign(objects, grid, lambda: Predictions(*decode_anchors(flat.detach(), grid)))
-        weight = self._weight(pairs.place, pairs.score, grid)
+        weight = self._weight(pairs.place, pairs.score, grid, len(raw[0]))
 
         place = objects.images[pairs.object] * grid.count + pairs.place  # (K,)
         # `embedding` and not an index: several objects may share a place, and only this gradient sums them in a fixed
@@ -67,12 +68,12 @@ class AnchorLosses:
             parts["classification"] = (self.classification(at[:, 5:], targets).mean(dim=1) * weight).sum()
         return parts
 
-    def _weight(self, place: Tensor, score: Tensor, grid: Grid) -> Tensor:
+    def _weight(self, place: Tensor, score: Tensor, grid: Grid, images: int) -> Tensor:
         """Each pair's share in its level's mean.  (K,), (K,) -> (K,)"""
         starts = torch.tensor(grid.starts[1:], device=place.device)
         level = torch.bucketize(place, starts, right=True)
         members = level == torch.arange(len(grid.starts), device=place.device)[:, None]  # (levels, K)
-        return score / (members * score).sum(dim=1).clamp(min=1)[level]
+        return score / divisor((members * score).sum(dim=1), images)[level]
 
     def _objectness(self, logits: Tensor, place: Tensor, overlap: Tensor, grid: Grid) -> Tensor:
         """(B, N) logits, the pairs' flat places (K,) and IoUs (K,) -> a scalar"""

@@ -12,6 +12,7 @@ from ablab.tasks.detection.assigners import Assign, Objects, Predictions
 from ablab.tasks.detection.grid import Grid, along
 from ablab.tasks.detection.heads.anchor_free import boxes_at, decode_distances, distances_of, mean_distance
 from ablab.tasks.detection.losses.classification import targets_of
+from ablab.tasks.detection.losses.divisor import divisor
 
 NEAREST = 0.01  # cells: the box losses divide by sides
 Loss = Callable[[Tensor, Tensor], Tensor]
@@ -41,7 +42,7 @@ class AnchorFreeLosses:
         grid = Grid(self.strides, tuple((y.shape[2], y.shape[3]) for y in raw), raw[0].device)
         flat = along(raw)  # (B, N, 4 * bins + C)
         pairs = self.assign(objects, grid, lambda: Predictions(*decode_distances(flat.detach(), grid, self.bins)))
-        total = pairs.score.sum().clamp(min=1)
+        total = divisor(pairs.score.sum(), len(raw[0]))
 
         place = objects.images[pairs.object] * grid.count + pairs.place  # (K,)
         # `embedding` and not an index: an assigner may give a place to several objects, and only this gradient sums
