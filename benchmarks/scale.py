@@ -1,8 +1,10 @@
-"""What a study of many runs costs its driver: records written, read and judged, and the report, with made-up scores.
+"""What a study of many runs costs its driver: driven, read, judged and reported, with made-up scores.
 
-Nothing is trained, and evidence and weights are left out: only what grows with the number of runs is timed.
+Nothing is trained: the driver's own loop hands its runs to simulated slots, which replay run times, log-normal around
+`--minutes` with a spread of a tenth, and leave a record and curves, without evidence and weights.
 
-    python benchmarks/scale.py [--arms 20] [--seeds 500] [--folder FOLDER] [--profile]
+    python benchmarks/scale.py [--arms 20] [--seeds 500] [--slots 1000] [--minutes 10] [--folder FOLDER] [--profile]
+    python benchmarks/scale.py --arms 20 --seeds 5000 --slots 10000 --drive-only
 """
 
 from __future__ import annotations
@@ -10,6 +12,8 @@ from __future__ import annotations
 import argparse
 import cProfile
 import pstats
+import resource
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -20,12 +24,24 @@ from typing import Any
 import numpy as np
 
 from ablab import reports
-from ablab.records import RunRecord, read_records, write_json
+from ablab.engine.events import Silent
+from ablab.records import RECORD_VERSION, RunRecord, plain_json, read_records, write_json
 from ablab.study import spec, store
 from ablab.study.design import arms
+from ablab.study.executors.job import Job
+from ablab.study.executors.simulated import Simulated
 from ablab.study.judge import judge
+from ablab.study.run import train_missing
+from ablab.study.standing import standing
 from results import write
 
+SPREAD = 0.1  # sd of the logarithm of a run's time
+FILES = ("open", "os.rename", "os.remove", "os.mkdir", "os.chmod", "os.utime", "os.listdir", "os.scandir", "glob.glob")
+GRID = np.linspace(0, 1, 101)
+CURVES = {  # as a detector's run leaves them: precision over recall, and three curves over the threshold
+    "pr": {"recall": GRID, "mean": 1 - GRID**2},
+    "f1": {"threshold": GRID, "precision": GRID, "recall": 1 - GRID, "F1": 4 * GRID * (1 - GRID)},
+}
 EPOCHS = 20
 
 
@@ -37,63 +53,131 @@ def study(changes: int, seeds: int) -> spec.Study:
     return spec.build(asked, "scale", Path.cwd())
 
 
-def fill(folder: Path, asked: spec.Study) -> int:
-    """Write the records and curves of every run, unflushed; returns the bytes of one run."""
-    rng, made = np.random.default_rng(0), arms(asked)
-    places = []
-    for _, key in store.keys(asked, made, {arm.name: "-" for arm in made}, ""):
-        score = 0.4 + 0.01 * rng.standard_normal()
+class Work:
+    """What simulated runs take and leave: replayed times, and small files with made-up scores, unflushed."""
+
+    def __init__(self, minutes: float, curves: bool) -> None:
+        self.rng, self.minutes, self.curves = np.random.default_rng(0), minutes, curves
+
+    def seconds(self, job: Job) -> float:
+        return 60 * self.minutes * float(np.exp(SPREAD * self.rng.standard_normal()))
+
+    def leave(self, job: Job) -> None:
+        _, key, folder, *_ = job.arguments
+        score = 0.4 + 0.01 * self.rng.standard_normal()
         scores = {"validation": dict.fromkeys(("AP", "AP50", "AP75", "F1"), score)}
-        cost = {"parameters": 1.8e6, "flops": 4e9, "train_seconds": 60.0, "peak_memory_mb": 900.0}
+        cost = {"parameters": 1.8e6, "flops": 4e9, "train_seconds": 60 * self.minutes, "peak_memory_mb": 900.0}
         place = folder / key.folder
-        write_json(place / "record.json", RunRecord(key, "done", scores, {"threshold": 0.3}, cost), durable=False)
+        record = RunRecord(key, "done", scores, {"threshold": 0.3}, cost)
+        write_json(place / "record.json", {"version": RECORD_VERSION, **plain_json(record)}, durable=False)
+        if not self.curves:
+            return
+        write_json(place / "curves.json", CURVES, durable=False)
         rows = [f"{epoch},{2 / epoch:.6g},{score * epoch / EPOCHS:.6g}" for epoch in range(1, EPOCHS + 1)]
         (place / "curves.csv").write_text("\n".join(["epoch,loss,validation/AP", *rows]) + "\n")
-        places.append(place)
-    return sum(path.stat().st_size for path in places[0].iterdir())
+
+
+class Operations:
+    """Counts this process's operations on files, as Python's audit tells of them, while `counting`."""
+
+    def __init__(self) -> None:
+        self.count, self.counting = 0, False
+        sys.addaudithook(self._hear)
+
+    def _hear(self, event: str, _: object) -> None:
+        self.count += self.counting and event in FILES
+
+
+def drive(asked: spec.Study, folder: Path, slots: int, work: Work) -> tuple[Simulated, dict[str, float]]:
+    """The study's runs by the real driver on simulated slots; what the driver needed."""
+    made, operations = arms(asked), Operations()
+    keys = store.keys(asked, made, {arm.name: "-" for arm in made}, "")
+
+    def done(job: Job) -> None:
+        operations.counting = False
+        work.leave(job)
+        operations.counting = True
+
+    simulated, start = Simulated(slots, work.seconds, done), time.process_time()
+    with store.driving(folder):
+        write_json(folder / "study.json", store.describe(asked))
+        operations.counting = True
+        train_missing(asked, folder, keys, (), slots, Silent(), time.monotonic(), simulated)
+        operations.counting = False
+    found = {
+        "ms": 1000 * simulated.driver / len(keys),
+        "operations": operations.count / len(keys),
+        "cpu": time.process_time() - start,
+        "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+    }
+    return simulated, found
 
 
 @contextmanager
 def timed(name: str, found: dict[str, float]) -> Iterator[None]:
-    """Wall time of the body, s."""
-    start = time.perf_counter()
+    """Processor time of the body, s: others may be at work on this machine."""
+    start = time.process_time()
     yield
-    found[name] = time.perf_counter() - start
+    found[name] = time.process_time() - start
     print(f"{name}: {found[name]:.1f} s", flush=True)
 
 
+def driven(asked: spec.Study, simulated: Simulated, found: dict[str, float], minutes: float) -> str:
+    """How the driver did, in words."""
+    late = simulated.clock / simulated.ideal - 1
+    rate = 1000 / found["ms"]
+    return (
+        f"{simulated.runs:,} runs of {minutes:g} minutes on {simulated.slots:,} slots: {found['ms']:.1f} ms of the "
+        f"driver a run and {found['operations']:.0f} operations on files (stats not counted); the study takes "
+        f"{simulated.clock / 3600:.2f} h, {late:.1%} more than no overhead would; one driver could keep "
+        f"{rate * 60 * minutes:,.0f} such slots busy; {found['peak']:.0f} MB of memory at most. "
+    )
+
+
 def main() -> None:
-    """Time each stage, print, and write the figures down."""
+    """Drive, time each stage, print, and write the figures down."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--arms", type=int, default=20)
     parser.add_argument("--seeds", type=int, default=500)
+    parser.add_argument("--slots", type=int, default=1000)
+    parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--folder", type=Path)
+    parser.add_argument("--drive-only", action="store_true", help="no status, verdicts and report")
     parser.add_argument("--profile", action="store_true")
     options = parser.parse_args()
     folder = options.folder or Path(tempfile.mkdtemp(prefix="ablab-scale-"))
     asked, found, profile = study(options.arms - 1, options.seeds), dict[str, float](), cProfile.Profile()
-    with timed("write", found):
-        size = fill(folder, asked)
-        write_json(folder / "study.json", store.describe(asked))
     if options.profile:
         profile.enable()
-    with timed("read", found):
-        records = read_records(folder)
-    with timed("judge", found):
-        write_json(folder / "verdicts.json", judge(asked, arms(asked), records))
-    with timed("report", found):
-        page = reports.write(folder)["html"]
+    simulated, needed = drive(asked, folder, options.slots, Work(options.minutes, not options.drive_only))
+    text = driven(asked, simulated, needed, options.minutes)
+    print(text, flush=True)
+    if not options.drive_only:
+        text += after(asked, folder, found)
     profile.disable()
     if options.profile:
         pstats.Stats(profile).sort_stats("cumulative").print_stats("ablab", 40)
         return
-    text = (
-        f"{len(records)} runs ({options.arms} arms, {options.seeds} seeds), {size} bytes of record and curves each: "
+    print(text)
+    write(f"Scale: {options.arms} arms, {options.seeds} seeds, {options.slots} slots", text)
+
+
+def after(asked: spec.Study, folder: Path, found: dict[str, float]) -> str:
+    """What comes after the runs, each timed: `ablab status`, the judge, `ablab report`."""
+    with timed("read", found):
+        records = read_records(folder)
+    with timed("status", found):
+        standing(folder)
+    with timed("judge", found):
+        write_json(folder / "verdicts.json", judge(asked, arms(asked), records))
+    with timed("report", found):
+        page = reports.write(folder)["html"]
+    size = sum(path.stat().st_size for path in (folder / records[0].key.folder).iterdir())
+    return (
+        f"Record and curves of a run take {size:,} bytes. Of processor time: "
         + ", ".join(f"{name} {seconds:.1f} s" for name, seconds in found.items())
         + f"; the page has {page.stat().st_size / 2**20:.1f} MB."
     )
-    print(text)
-    write(f"Scale: {options.arms} arms, {options.seeds} seeds", text)
 
 
 if __name__ == "__main__":

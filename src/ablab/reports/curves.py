@@ -63,13 +63,13 @@ def _panels(
     limits = [(-0.02, 1.02)] * 2 if unit else [_frame(every[0], 0.02), _frame(every[1], 0.06)]
     drawings = []
     with styled():
+        figure, axes = _panel(limits, x, y if named else "")
         for number, arm in enumerate(arm for arm in shown if lines[arm.name]):
-            figure, axes = blank(*SIZE, (44, 10, 8, 38))
+            _wipe(axes)
             if arm is not view.baseline and lines[view.baseline.name]:
                 axes.plot(*_middle(lines[view.baseline.name]), color=THEME["muted"], lw=1.4, ls=(0, (4, 2)), zorder=2)
             _band(axes, lines[arm.name], colour(view, arm))
             axes.plot(*_middle(lines[arm.name]), color=colour(view, arm), lw=2.2, zorder=4)
-            _frame_panel(axes, limits, x, y if named else "")
             drawings.append(Drawing(svg(figure, f"{kind}-{number}"), f"{arm.name}: {y} against {x}", arm.name))
     return drawings
 
@@ -84,11 +84,15 @@ def score_shift(view: View) -> list[Drawing]:
     found = [(arm, rows) for arm in shown if (rows := [run for run in arm.done().values() if run.curves.get("f1")])]
     base = next((rows for arm, rows in found if arm is view.baseline), [])
     with styled():
-        return [_shift(view, arm, rows, base, number) for number, (arm, rows) in enumerate(found)]
+        panel = _panel([(-0.02, 1.02)] * 2, "score threshold", "")
+        return [_shift(view, panel, arm, rows, base, number) for number, (arm, rows) in enumerate(found)]
 
 
-def _shift(view: View, arm: Arm, rows: Sequence[Run], base: Sequence[Run], number: int) -> Drawing:
-    figure, axes = blank(*SIZE, (44, 10, 8, 38))
+def _shift(
+    view: View, panel: tuple[Any, Any], arm: Arm, rows: Sequence[Run], base: Sequence[Run], number: int
+) -> Drawing:
+    figure, axes = panel
+    _wipe(axes)
     hue = colour(view, arm)
     lines = {name: _middle(_thresholds(rows, name)) for name in ("precision", "recall", "F1")}
     if arm is not view.baseline and base:
@@ -105,7 +109,6 @@ def _shift(view: View, arm: Arm, rows: Sequence[Run], base: Sequence[Run], numbe
     for fixed in FIXED:
         height = float(np.interp(fixed, *lines["F1"]))
         axes.plot([fixed], [height], "o", color=THEME["paper"], ms=6, mec=hue, mew=1.6, zorder=5)
-    _frame_panel(axes, [(-0.02, 1.02)] * 2, "score threshold", "")
     note = shift_note(view, arm, chosen)
     return Drawing(svg(figure, f"shift-{number}"), f"{arm.name}: {note}", arm.name, note)
 
@@ -157,9 +160,17 @@ def _frame(values: np.ndarray, margin: float) -> tuple[float, float]:
     return low - margin * (high - low or 1), high + margin * (high - low or 1)
 
 
-def _frame_panel(axes: Any, limits: Sequence[tuple[float, float]], x: str, y: str) -> None:
+def _wipe(axes: Any) -> None:
+    """Take out what was drawn, for the next arm: a frame with its ticks costs as much as all that stands in it."""
+    for artist in (*axes.lines, *axes.collections, *axes.patches):
+        artist.remove()
+
+
+def _panel(limits: Sequence[tuple[float, float]], x: str, y: str) -> tuple[Any, Any]:
+    """A figure and its axes, with their frame, for one panel after the other."""
     from matplotlib.ticker import MaxNLocator
 
+    figure, axes = blank(*SIZE, (44, 10, 8, 38))
     axes.set(xlim=limits[0], ylim=limits[1])
     axes.set_xlabel(x, labelpad=3)
     axes.set_ylabel(y, labelpad=3)
@@ -169,3 +180,4 @@ def _frame_panel(axes: Any, limits: Sequence[tuple[float, float]], x: str, y: st
     axes.yaxis.set_major_formatter("{x:g}")
     axes.grid(True, color=THEME["rule"], lw=0.5, alpha=0.6)
     axes.set_axisbelow(True)
+    return figure, axes

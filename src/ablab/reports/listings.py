@@ -22,7 +22,7 @@ COLOURS = {"error": "red", "warning": "yellow", "note": "dim"}
 def plan_tables(plan: Mapping[str, Any]) -> list[Table | Text]:
     """What `ablab plan` prints: cost and time an arm, the sites of each edit, and what the seeds can detect."""
     shares = {arm["arm"]: arm["weights_loaded"] for arm in plan["arms"] if arm["weights_loaded"] is not None}
-    columns = ("parameters", "GFLOPs", "latency ms", "step ms", "min a run", *(("loaded",) if shares else ()))
+    columns = ("parameters", "GFLOPs", "latency ms", "step ms", "min a run", "MB", *(("loaded",) if shares else ()))
     costs = _table("arm", *columns)
     for arm in plan["arms"]:
         share = [f"{shares[arm['arm']]:.1%}" if arm["arm"] in shares else "-"] if shares else []
@@ -33,6 +33,7 @@ def plan_tables(plan: Mapping[str, Any]) -> list[Table | Text]:
             f"{arm['latency_ms']:.1f} ± {arm['latency_iqr_ms'] / 2:.1f}",
             f"{arm['step_ms']:.0f}",
             f"{arm['run_seconds'] / 60:.1f}",
+            f"{arm['memory_mb']:,.0f}" if arm.get("memory_mb") else "-",
             *share,
         )
     lines: list[Table | Text] = [costs]
@@ -62,6 +63,11 @@ def _prospects(plan: Mapping[str, Any]) -> list[str]:
     least = (plan.get("looks") or [{"runs": runs, "hours": plan["hours"]}])[0]
     minutes = _range(f"{least['hours'] * 60:.0f}", f"{plan['hours'] * 60:.0f}")
     lines = [f"{_range(str(least['runs']), str(runs))} runs, {plan['jobs']} at a time: about {minutes} minutes"]
+    if plan.get("disk_mb"):
+        lines.append(
+            f"about {_size(plan['disk_mb'])} of disk, of {_size(plan['free_disk_mb'])} that are free; MB: memory of a "
+            "run at its peak"
+        )
     if plan.get("looks"):
         looks = ", ".join(f"{look['seeds']} seeds (|t| > {look['boundary']:.2f})" for look in plan["looks"])
         lines.append(
@@ -79,6 +85,10 @@ def _prospects(plan: Mapping[str, Any]) -> list[str]:
             f"or {found['critical']['dunnett']:.2f} by judge.method: dunnett (assumes equal seed noise in every arm)"
         )
     return lines + (["fewer than 5 seeds: a screening"] if found["seeds"] < 5 else [])
+
+
+def _size(mb: float) -> str:
+    return f"{mb / 1024:,.1f} GB" if mb >= 1024 else f"{mb:,.0f} MB"
 
 
 def _range(low: str, high: str) -> str:

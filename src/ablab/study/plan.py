@@ -23,9 +23,9 @@ from ablab.engine.memory import explained
 from ablab.engine.precision import choose
 from ablab.errors import ConfigError, UserError, suggest
 from ablab.export.deployed import as_shipped
-from ablab.measure import Latency, flops, latency, parameters
+from ablab.measure import Latency, flops, latency, parameters, peak_memory_mb
 from ablab.recipe import TrainRecipe, parts
-from ablab.study import after, controls, groups, looks
+from ablab.study import after, controls, groups, looks, resources
 from ablab.study.build import Made, build
 from ablab.study.collisions import collisions
 from ablab.study.design import Arm, arms
@@ -90,9 +90,12 @@ def plan(
         row |= {"latency_ms": timed[row["arm"]].median_ms, "latency_iqr_ms": timed[row["arm"]].iqr_ms}
     noise = known_noise(study, shelf, built[0].splits.manifest)
     hours = sum(row["run_seconds"] for row in rows) * len(study.seeds) / jobs / 3600
+    disk, free = resources.needed_mb(rows, len(study.seeds), jobs), resources.free_mb(shelf)
     return {
         "name": study.name,
         "arms": rows,
+        "disk_mb": disk,
+        "free_disk_mb": free,
         "seeds": list(study.seeds),
         "metric": study.judge.metric,
         "jobs": jobs,
@@ -100,7 +103,11 @@ def plan(
         "looks": looks.prospects(study, made, hours),
         "max_hours": study.max_hours,
         "plugins": source,
-        "notes": [*built[0].splits.notes, built[0].task.facts()["note"]],
+        "notes": [
+            *built[0].splits.notes,
+            built[0].task.facts()["note"],
+            *resources.shortages(rows, disk, free, jobs, choose(study.baseline.train).cuda),
+        ],
         "detectable": detectable(study, len(made) - 1, noise),
         "design": prospects(study, made, noise),
     }
@@ -179,8 +186,11 @@ def _evaluation(built: Built, metric: str) -> float:
 def _row(built: Built, evaluation_seconds: float, discount: float) -> dict[str, Any]:
     train = built.arm.recipe.train
     few = _few(train)
+    if choose(train).cuda:
+        torch.cuda.reset_peak_memory_stats()
     with explained(train):
         step = _step_seconds(built, few)  # with nothing frozen
+        memory = _memory(built, few)
     if few < train.batch:
         step *= discount * train.batch / few
     batches = KeyedSampler(len(built.splits.train), (), train.batch, train.epochs, built.splits.sampling)
@@ -190,7 +200,7 @@ def _row(built: Built, evaluation_seconds: float, discount: float) -> dict[str, 
     validations = 1 + (epochs // train.validate_every if train.validate_every else 0)
     trained = len(batches) * step * epochs / train.epochs
     seconds = STARTUP_SECONDS + trained + validations * len(built.splits.validation) * evaluation_seconds
-    example = built.task.example()
+    example, state = built.task.example(), resources.state_bytes(built.model)
     return {
         "arm": built.arm.name,
         "differences": list(built.arm.differences),
@@ -205,6 +215,9 @@ def _row(built: Built, evaluation_seconds: float, discount: float) -> dict[str, 
         "steps": steps,
         "step_ms": step * 1000,
         "run_seconds": seconds,
+        "memory_mb": memory,
+        "state_mb": state / resources.MB,
+        "disk_mb": resources.disk_mb(state, len(built.splits.validation) + len(built.splits.test)),
         "notes": _notes(built),
     }
 
@@ -272,6 +285,22 @@ def _step_seconds(built: Built, images: int) -> float:
             raise UserError(f"arm '{built.arm.name}': {len(idle)} parameters get no gradient, the first is {idle[0]}")
         chosen.zero_grad()
     return min(seconds[1:])
+
+
+def _memory(built: Built, few: int) -> float:
+    """Peak memory of a run, MB, all its processes; on a card as the timed steps left it, and the run's own copies."""
+    train, state = built.arm.recipe.train, resources.state_bytes(built.model)
+    precision = choose(train)
+    if precision.cuda:
+        return train.devices * (peak_memory_mb("cuda") + 3 * state / resources.MB)  # average and moments
+    model, batch = copy.deepcopy(built.model).train(), _batch(built.task, built.splits.train, few, 0)
+
+    def forward() -> Any:
+        with precision.autocast():
+            return built.task.step(model, batch)
+
+    _, kept = resources.kept_bytes(forward)
+    return train.devices * resources.memory_mb(state, kept * train.batch / train.devices / few)
 
 
 def _notes(built: Built) -> list[str]:
