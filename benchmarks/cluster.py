@@ -46,6 +46,7 @@ STUDY: dict[str, Any] = {
 KINDS = ("worker", "node", "driver")
 KILLS = 3  # a round
 LONGEST = 20.0  # seconds between two kills
+RUN = 5.0  # about as many as a run takes
 SPECIAL = ("machine", "capability", "threads")  # of the environment: what a result's bits may depend on
 LOOPBACK = "127.0.0.2"  # nobody else reaches it; Ray takes 127.0.0.1 for "find my address"
 Trained = dict[str, tuple[bytes, str, tuple[str, ...]]]
@@ -150,6 +151,8 @@ def survive(machines: Machines, file: Path, folder: Path, rng: np.random.Generat
     process: subprocess.Popen[bytes] | None = None
     while process is None or process.poll() is None or process.returncode:
         if process is None or process.poll() is not None:
+            if process and process.returncode > 0:
+                print(f"a driver gave up: {said.read_text()[-500:]}", flush=True)
             went.drivers += 1
             if went.drivers > 5 * (KILLS + 1):
                 raise SystemExit(f"{folder} is not finished: {said.read_text()[-2000:]}")
@@ -171,16 +174,20 @@ def survive(machines: Machines, file: Path, folder: Path, rng: np.random.Generat
 def kill(
     kind: str, machines: Machines, process: subprocess.Popen[bytes], folder: Path, rng: np.random.Generator
 ) -> bool:
-    """Kill one of a kind; False where there was none: no run was under way."""
+    """Kill one of a kind, a worker within a run; False where that one had ended."""
     if kind == "node":
         machines.lose(int(rng.integers(2)))
     elif kind == "driver":
         process.kill()
         process.wait()
-    elif found := workers(folder):
-        os.kill(found[rng.integers(len(found))], signal.SIGKILL)
     else:
-        return False
+        while not workers(folder) and process.poll() is None:
+            time.sleep(0.05)
+        time.sleep(rng.uniform(0, RUN))
+        found = workers(folder)
+        if not found:
+            return False
+        os.kill(found[rng.integers(len(found))], signal.SIGKILL)
     return True
 
 

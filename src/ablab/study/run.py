@@ -13,6 +13,7 @@ from ablab.config import fingerprint
 from ablab.contracts import Task
 from ablab.engine.distributed import under_torchrun
 from ablab.engine.events import Display, Events, working
+from ablab.engine.precision import choose
 from ablab.errors import ConfigError, StoreError
 from ablab.records import RunKey, RunRecord, plain_json, read_json, write_json, write_record
 from ablab.study import close, looks, store
@@ -149,7 +150,7 @@ def train_missing(
     events = display.row("")
     files = [file.absolute() for file in (*map(Path, study.plugins), *plugins)]
     total, may_start = len(wanted), _may_start(study, folder, start, events)
-    peaks = Peaks(planned(folder))
+    peaks = Peaks({} if choose(study.baseline.train).cuda else planned(folder))  # on a card the plan's is the card's
     for attempt in range(TRIES):
         records = store.finished(folder, [key for _, key in wanted])
         for arm, key in wanted:
