@@ -41,7 +41,7 @@ class Coco:
             box = [round(value, 3) for value in (x1, y1, x2 - x1, y2 - y1)]
             entry = {"image_id": number, "category_id": self._categories[each.name], "bbox": box}
             self._results.file.write(",\n" if self._any else "\n")
-            self._results.file.write(json.dumps({**entry, "score": round(each.score, 6)}))
+            self._results.file.write(json.dumps({**entry, "score": round(each.score, 9)}))
             self._any = True
 
     def close(self, failed: Sequence[Failure]) -> None:
