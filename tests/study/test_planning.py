@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
 from typing import Any
 
@@ -56,3 +57,17 @@ def test_a_part_is_held_to_its_contract_once(monkeypatch: pytest.MonkeyPatch) ->
     plan.plan(tiny(changes=changes, controls=[]), (), Silent(), jobs=1)
     assert {"cbam", "eca", "ciou", "adamw"} <= set(checked)
     assert set(checked.values()) == {1}
+
+
+def test_runs_beside_each_other_are_slower_as_a_step_among_company_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where company makes a step 1.5 times as long, the whole run but its start takes 1.5 times as long."""
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    monkeypatch.setattr(plan, "_evaluation", lambda *_: 0.25)
+    monkeypatch.setattr(plan, "_step_seconds", lambda *_: 1.5 if threading.active_count() > before else 1.0)
+    before = threading.active_count()
+    alone, beside = (plan.plan(tiny(controls=[]), (), Silent(), jobs=jobs)["arms"] for jobs in (1, 2))
+    assert threading.active_count() == before
+    for one, two in zip(alone, beside, strict=True):
+        start = plan.STARTUP_SECONDS
+        assert two["run_seconds"] - start == pytest.approx(1.5 * (one["run_seconds"] - start))
+        assert two["step_ms"] == one["step_ms"]

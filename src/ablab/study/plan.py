@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ from ablab.recipe import TrainRecipe, parts
 from ablab.study import after, controls, groups, looks, resources
 from ablab.study.build import Made, build
 from ablab.study.collisions import collisions
+from ablab.study.company import company
 from ablab.study.design import Arm, arms
 from ablab.study.executors.local import Local
 from ablab.study.known import Noise, known_noise
@@ -78,11 +80,11 @@ def plan(
             raise ConfigError("judge.split is 'test', but the data has no test split; judge on validation")
         groups.labels(getattr(built[0].splits, study.judge.split).ids, study.judge.group)
         evaluated = _evaluation(built[0], study.judge.metric)
-        discount = _discount(built[0])
+        discount, crowd = _discount(built[0]), _crowding(built[0], jobs)
         rows = []
         for done, each in enumerate(built, start=len(made) + 1):
             events.advance(done, {})
-            rows.append(_row(each, evaluated, discount))
+            rows.append(_row(each, evaluated, discount, crowd))
         events.advance(2 * len(made), {})
         rounds = max(7, min(15, 100 // len(made)))
         timed = _latencies(built, rounds)
@@ -183,7 +185,7 @@ def _evaluation(built: Built, metric: str) -> float:
     return seconds[-1]
 
 
-def _row(built: Built, evaluation_seconds: float, discount: float) -> dict[str, Any]:
+def _row(built: Built, evaluation_seconds: float, discount: float, crowd: float) -> dict[str, Any]:
     train = built.arm.recipe.train
     few = _few(train)
     if choose(train).cuda:
@@ -199,7 +201,8 @@ def _row(built: Built, evaluation_seconds: float, discount: float) -> dict[str, 
     steps = -(-len(batches.sizes) // train.accumulate) * epochs
     validations = 1 + (epochs // train.validate_every if train.validate_every else 0)
     trained = len(batches) * step * epochs / train.epochs
-    seconds = STARTUP_SECONDS + trained + validations * len(built.splits.validation) * evaluation_seconds
+    evaluated = validations * len(built.splits.validation) * evaluation_seconds
+    seconds = STARTUP_SECONDS + crowd * (trained + evaluated)
     example, state = built.task.example(), resources.state_bytes(built.model)
     return {
         "arm": built.arm.name,
@@ -257,6 +260,20 @@ def _discount(built: Built) -> float:
     with explained(train):
         whole, part = (_step_seconds(built, images) for images in (train.batch, few))
     return whole / part * few / train.batch
+
+
+def _crowding(built: Built, jobs: int) -> float:
+    """How much slower a step is while others run, as many as there will be: 1 to `jobs`, and 1 on a card."""
+    train = built.arm.recipe.train
+    others = min(jobs, os.cpu_count() or 1) - 1
+    if others < 1 or choose(train).cuda:
+        return 1.0
+    few = _few(train)
+    with explained(train):
+        alone = _step_seconds(built, few)
+        with company(others):
+            beside = _step_seconds(built, few)
+    return min(max(beside / alone, 1.0), float(jobs))
 
 
 def _step_seconds(built: Built, images: int) -> float:
