@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from ablab import registry
 from ablab.errors import ConfigError
+from ablab.export import prune as pruning
 from ablab.export.prune import left, prune, resize, sizes
 from ablab.measure import parameters
 from ablab.study.single import read_recipe
@@ -108,6 +109,10 @@ def test_what_cannot_be_pruned_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
             prune(chain(), share, images)
     with pytest.raises(ConfigError, match=r"Bound cannot be pruned: .*leave prune out"):
         prune(Bound(), 0.5, images)
+    with monkeypatch.context() as hurried:  # as a network is met that the library goes round and round in
+        hurried.setattr(pruning, "LONGEST", -1.0)
+        with pytest.raises(ConfigError, match="cannot be pruned: TimeoutError: its channels cannot be followed"):
+            prune(chain(), 0.5, images)
     with pytest.raises(ConfigError, match=r"prune/0\.01 would take no channel of Sequential"):
         prune(chain(), 0.01, images)
     monkeypatch.setitem(sys.modules, "torch_pruning", None)

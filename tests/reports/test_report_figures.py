@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from ablab.reports import canvas, curves, figures
 from ablab.reports.view import Run
@@ -158,3 +159,20 @@ def test_few_seeds(golden, n):
     verdict = replace(arm.verdict, n=n, simultaneous=ends, differences=dict.fromkeys(range(n), 0.03))
     view = replace(golden, arms=(golden.arms[0], replace(arm, verdict=verdict)))
     assert "frelu" in texts(figures.effects(view))
+
+
+@pytest.mark.parametrize("front", [True, False])
+def test_an_arm_among_costs_has_its_interval_about_the_baselines_mean_and_is_filled_on_the_front(golden, front):
+    axes = Figure().subplots()
+    axes.set_ylim(0.4, 0.55)
+    arm = golden.arm("frelu")
+    figures._point(axes, golden, arm, 16.9, 0.545, front)
+    bar, diamond = axes.lines
+    assert arm.verdict
+    base = sum((0.512, 0.507, 0.519, 0.510, 0.515)) / 5  # the golden study's
+    low, high = (base + end for end in arm.verdict.simultaneous)
+    assert list(bar.get_ydata()) == pytest.approx([low, min(high, 0.55)])
+    assert (diamond.get_markerfacecolor() == diamond.get_color()) == front
+    axes.lines[0].remove()
+    figures._point(axes, golden, golden.baseline, 11.8, 0.5126, front)
+    assert len(axes.lines) == 2  # the baseline has no difference from itself

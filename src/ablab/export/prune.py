@@ -9,7 +9,9 @@ weights, and the plan counts and times the pruned network before anything is tra
 from __future__ import annotations
 
 import copy
+import time
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -20,6 +22,7 @@ from ablab.export.extra import need
 from ablab.measure.forward import forward, tensors
 from ablab.recipe import MOST_PRUNED
 
+LONGEST = 60.0  # seconds to follow all channels; a YOLOv5 takes a tenth of one
 MIXERS = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)
 
 
@@ -65,6 +68,8 @@ def _shrink(library: Any, network: nn.Module, share: float, example: Tensor) -> 
     """Prune in place."""
     graph = library.DependencyGraph().build_dependency(network, example)
     widths = {m: graph.get_out_channels(m) for m in graph.module2node if isinstance(m, MIXERS)}
+    ends = [m for m in widths if _leaves(graph.module2node[m])]
+    _follow(graph, ends)
     # The library keeps the whole part of width * (1 - ratio).
     ratios = {m: max(0.0, 1 - (left(width, share) + 0.5) / width) for m, width in widths.items()}
     library.pruner.BasePruner(
@@ -73,8 +78,27 @@ def _shrink(library: Any, network: nn.Module, share: float, example: Tensor) -> 
         importance=library.importance.GroupMagnitudeImportance(p=2),
         pruning_ratio=0.0,
         pruning_ratio_dict=ratios,
-        ignored_layers=[m for m in widths if _leaves(graph.module2node[m])],
+        ignored_layers=ends,
     ).step()
+
+
+def _follow(graph: Any, ends: list[Any]) -> None:
+    """Go through all groups once. Where a reshape misleads it the library goes round without an end: raise there."""
+    latest = time.monotonic() + LONGEST
+
+    def watched(asked: Callable[[Any], bool]) -> Callable[[Any], bool]:
+        def ask(function: Any) -> bool:
+            if time.monotonic() > latest:
+                raise TimeoutError("its channels cannot be followed: somewhere they are reshaped into places")
+            return asked(function)
+
+        return ask
+
+    for node in graph.module2node.values():
+        for each in node.dependencies:
+            each.is_triggered_by = watched(each.is_triggered_by)
+    for _ in graph.get_all_groups(ignored_layers=ends):
+        pass
 
 
 def _leaves(layer: Any) -> bool:

@@ -165,8 +165,12 @@ def _limits(view: View, rows: Sequence[tuple[Arm, dict[int, float]]]) -> tuple[f
 
 
 def costs(view: View) -> list[Drawing]:
-    """Mean score against parameters, and against latency where it was measured: one drawing each."""
-    kinds = {"parameters": "parameters", "latency_ms": "latency, ms (bar: interquartile range)"}
+    """Mean score against parameters, and against latency where it was measured: one drawing each.
+
+    A filled diamond is on the front of the means, a hollow one is not. A bar up and down is the interval of the arm's
+    difference from the baseline, about the baseline's mean; one that is cut at the frame goes on.
+    """
+    kinds = {"parameters": "parameters", "latency_ms": "latency of one image, ms (bar across: interquartile range)"}
     return [drawing for name, label in kinds.items() if (drawing := _cost(view, name, label))]
 
 
@@ -191,13 +195,15 @@ def _cost(view: View, name: str, label: str) -> Drawing | None:
         if len(line) > 1:
             axes.step(*zip(*line, strict=True), where="post", color=THEME["muted"], lw=1, ls=(0, (4, 2)), zorder=1)
         for cost, centre, arm in points:
-            hue = colour(view, arm)
             seeds = list(crowds.dots(view.scores(arm, view.metric)).values())
-            axes.plot([cost] * len(seeds), seeds, "o", color=hue, ms=4, alpha=0.4, mew=0)
-            _mark(axes, [centre], cost, "D", hue, 7, across="y", mec=THEME["paper"], mew=1)
+            axes.plot([cost] * len(seeds), seeds, "o", color=colour(view, arm), ms=4, alpha=0.4, mew=0)
+            _point(
+                axes, view, arm, cost, centre, any(math.isclose(cost, x) and math.isclose(centre, y) for x, y in line)
+            )
             spread = arm.cost("latency_iqr_ms") if name == "latency_ms" else None
             if spread:
-                axes.plot([cost - spread / 2, cost + spread / 2], [centre] * 2, color=hue, lw=1.5, zorder=3)
+                ends = [cost - spread / 2, cost + spread / 2]
+                axes.plot(ends, [centre] * 2, color=colour(view, arm), lw=1.5, zorder=3)
         axes.set(xlabel=label, ylabel=view.metric)
         axes.xaxis.set_major_locator(_ticks(3))
         if name != "latency_ms":
@@ -205,6 +211,18 @@ def _cost(view: View, name: str, label: str) -> Drawing | None:
         _name_points(axes, view, points, height - 54)
         alt = "; ".join(f"{arm.name} {cost:g}: {numerals.score(centre)}" for cost, centre, arm in points)
         return Drawing(svg(figure, f"cost-{name}"), f"{view.metric} against {label}: {alt}", note=note)
+
+
+def _point(axes: Any, view: View, arm: Arm, cost: float, centre: float, front: bool) -> None:
+    """An arm's mean, filled on the front, and the interval of its difference, about the baseline's mean."""
+    hue, (low, high), verdict = colour(view, arm), axes.get_ylim(), arm.verdict
+    base = view.judged_scores(view.baseline)
+    if verdict and verdict.n > 1 and base and not sentences.against(view, arm):
+        mean = math.fsum(base.values()) / len(base)
+        ends = [min(max(mean + end, low), high) for end in verdict.simultaneous]
+        axes.plot([cost] * 2, ends, color=hue, lw=1.5, alpha=0.7, solid_capstyle="butt", zorder=2)
+    style = {"mec": THEME["paper"], "mew": 1} if front else {"mfc": THEME["paper"], "mec": hue, "mew": 1.5}
+    _mark(axes, [centre], cost, "D", hue, 7 if front else 6, across="y", **style)
 
 
 def _name_points(axes: Any, view: View, points: Sequence[tuple[float, float, Arm]], height: float) -> None:

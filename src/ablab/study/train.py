@@ -139,8 +139,9 @@ def _train(arm: Arm, key: RunKey, place: Path, judge: Judge, events: Events, tea
         team=team,
     )
     cost = _size(made.model, task)
+    said = events if team.leads else Silent()
     whole = learn(made.model, recipe=arm.recipe, folder=place, snapshots=_snapshots(key, place, SNAPSHOT))
-    fitted = after.tuned(arm, task, whole, partial(learn, snapshots=_snapshots(key, place, TUNING)), events)
+    fitted = after.tuned(arm, task, whole, partial(learn, snapshots=_snapshots(key, place, TUNING)), said)
     if not team.leads:
         return None
     if fitted is not whole:  # pruned
