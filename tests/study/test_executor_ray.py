@@ -95,6 +95,15 @@ def test_a_run_that_fits_on_no_node_is_refused(tmp_path: Path) -> None:
         Ray(Feigned({"CPU": 16, "GPU": 1}, {"CPU": 4, "GPU": 4}), None).ready(tmp_path, [train(threads=4, devices=2)])
 
 
+def test_runs_that_no_node_is_left_for_are_told() -> None:
+    by = Ray(Feigned({"CPU": 4}), None)
+    cards = [{"Resources": {"CPU": 4, "GPU": 1}}]  # as it was when the runs were asked for
+    assert by._stranded([Needs(4), Needs(1)], cards) == ""
+    said = "no node with {} is left in the cluster; its runs wait for one to come"
+    assert by._stranded([Needs(1), Needs(8)], cards) == said.format("8 CPU")
+    assert by._stranded([Needs(1, 1)], cards) == said.format("1 CPU and 1 GPU")
+
+
 def test_without_ray_a_line_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(ConfigError, match=r"wants the package ray.*pip install 'ablab\[ray\]'"), joining(None, None):

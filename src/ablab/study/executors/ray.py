@@ -15,6 +15,7 @@ from __future__ import annotations
 import logging
 import math
 import os
+import platform
 import socket
 import time
 import uuid
@@ -37,6 +38,7 @@ RETRIES = 3  # of a run whose worker or node died; each goes on from the last sn
 LOOK_SECONDS = 1.0  # between two looks at what the runs tell of themselves
 SHARE = 0.05  # of the time: where a look takes longer than this share of it, they come less often
 REACH_SECONDS = 10.0  # for the cluster's head to answer
+NODES_SECONDS = 15.0  # between two looks at which nodes are left
 SIGHT_SECONDS = 120.0  # for a node to start a worker and look at the folder
 STORE_BYTES = 80 * 2**20  # Ray's object store, in /dev/shm; 75 MB is the least it takes
 Node = Mapping[str, Any]  # as Ray lists it
@@ -161,7 +163,7 @@ class Ray:
         self, jobs: Sequence[Job], parallel: int, display: Display, start: Callable[[], bool]
     ) -> Iterator[tuple[Job, str]]:
         waiting, running, nodes = list(jobs), dict[Any, _Running](), self._nodes()
-        look = _Looks()
+        look, told, due = _Looks(), False, time.monotonic() + NODES_SECONDS
         try:
             while waiting or running:
                 while waiting and len(running) < parallel:
@@ -178,6 +180,11 @@ class Ray:
                     each.row.close()
                     yield each.job, error
                 look.at(running.values())
+                if time.monotonic() >= due:
+                    stranded = self._stranded((each.job.needs for each in running.values()), nodes)
+                    if stranded and not told:
+                        display.row("").say(stranded)
+                    told, due = bool(stranded), time.monotonic() + NODES_SECONDS
         finally:
             for ref, each in running.items():
                 self._ray.cancel(ref, force=True)
@@ -191,6 +198,14 @@ class Ray:
         if not of.gpus or not any(node["Resources"].get("GPU") for node in nodes):
             return {"CPU": of.cpus}
         return {"CPU": of.cpus, "GPU": (self._share or 1) if of.gpus == 1 else of.gpus}
+
+    def _stranded(self, asked: Iterable[Needs], first: Sequence[Node]) -> str:
+        """What to say where no node is left that could do one of the runs, asked for as of the `first` nodes; or ""."""
+        nodes = self._nodes()
+        for need in (self._resources(of, first) for of in dict.fromkeys(asked)):
+            if not any(_fits(node, need) for node in nodes):
+                return f"no node with {_said(need, need)} is left in the cluster; its runs wait for one to come"
+        return ""
 
     def _see(self, token: Path, nodes: Sequence[Node]) -> None:
         """StoreError where a node does not see the study's folder, or has another ablab; none for one that dies."""
@@ -315,7 +330,7 @@ def _do(
     """In a worker: one run; returns what keeps this node from it, what went wrong, and what it said."""
     seen = _sees(token, version) if token else ""
     if seen:
-        return f"node {os.uname().nodename}: {seen}", "", ()
+        return f"node {platform.node()}: {seen}", "", ()
     ear = _Ear()
     error = attempt(work, arguments, ear)
     return "", error, tuple(ear.said)
