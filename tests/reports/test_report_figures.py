@@ -161,18 +161,22 @@ def test_few_seeds(golden, n):
     assert "frelu" in texts(figures.effects(view))
 
 
-@pytest.mark.parametrize("front", [True, False])
-def test_an_arm_among_costs_has_its_interval_about_the_baselines_mean_and_is_filled_on_the_front(golden, front):
+def test_an_arm_among_latencies_has_its_interval_about_the_baselines_mean(golden):
     axes = Figure().subplots()
     axes.set_ylim(0.4, 0.55)
-    arm = golden.arm("frelu")
-    figures._point(axes, golden, arm, 16.9, 0.545, front)
-    bar, diamond = axes.lines
-    assert arm.verdict
-    base = sum((0.512, 0.507, 0.519, 0.510, 0.515)) / 5  # the golden study's
-    low, high = (base + end for end in arm.verdict.simultaneous)
+    frelu = golden.arm("frelu")
+    figures._bars(axes, golden, frelu, 16.9, 0.545)
+    across, bar = axes.lines
+    assert list(across.get_xdata()) == pytest.approx([16.45, 17.35])  # 16.9 and a quartile range of 0.9
+    base = sum((0.512, 0.507, 0.519, 0.510, 0.515)) / 5
+    low, high = (base + end for end in frelu.verdict.simultaneous)
     assert list(bar.get_ydata()) == pytest.approx([low, min(high, 0.55)])
-    assert (diamond.get_markerfacecolor() == diamond.get_color()) == front
-    axes.lines[0].remove()
-    figures._point(axes, golden, golden.baseline, 11.8, 0.5126, front)
-    assert len(axes.lines) == 2  # the baseline has no difference from itself
+    figures._bars(axes, golden, golden.baseline, 11.8, base)
+    assert len(axes.lines) == 3  # no difference from itself
+
+
+@pytest.mark.parametrize("front", [True, False])
+def test_a_diamond_is_filled_on_the_front(golden, front):
+    axes = Figure().subplots()
+    figures._point(axes, golden, golden.arm("frelu"), 0.5, 0.5, front)
+    assert (axes.lines[0].get_markerfacecolor() == axes.lines[0].get_color()) == front

@@ -167,10 +167,9 @@ def _limits(view: View, rows: Sequence[tuple[Arm, dict[int, float]]]) -> tuple[f
 def costs(view: View) -> list[Drawing]:
     """Mean score against parameters, and against latency where it was measured: one drawing each.
 
-    A filled diamond is on the front of the means, a hollow one is not. A bar up and down is the interval of the arm's
-    difference from the baseline, about the baseline's mean; one that is cut at the frame goes on.
+    A filled diamond is on the front of the means, a hollow one is not. Latency has bars: its spread and the interval.
     """
-    kinds = {"parameters": "parameters", "latency_ms": "latency of one image, ms (bar across: interquartile range)"}
+    kinds = {"parameters": "parameters", "latency_ms": "latency of one image, ms"}
     return [drawing for name, label in kinds.items() if (drawing := _cost(view, name, label))]
 
 
@@ -200,10 +199,8 @@ def _cost(view: View, name: str, label: str) -> Drawing | None:
             _point(
                 axes, view, arm, cost, centre, any(math.isclose(cost, x) and math.isclose(centre, y) for x, y in line)
             )
-            spread = arm.cost("latency_iqr_ms") if name == "latency_ms" else None
-            if spread:
-                ends = [cost - spread / 2, cost + spread / 2]
-                axes.plot(ends, [centre] * 2, color=colour(view, arm), lw=1.5, zorder=3)
+            if name == "latency_ms":
+                _bars(axes, view, arm, cost, centre)
         axes.set(xlabel=label, ylabel=view.metric)
         axes.xaxis.set_major_locator(_ticks(3))
         if name != "latency_ms":
@@ -214,15 +211,23 @@ def _cost(view: View, name: str, label: str) -> Drawing | None:
 
 
 def _point(axes: Any, view: View, arm: Arm, cost: float, centre: float, front: bool) -> None:
-    """An arm's mean, filled on the front, and the interval of its difference, about the baseline's mean."""
-    hue, (low, high), verdict = colour(view, arm), axes.get_ylim(), arm.verdict
-    base = view.judged_scores(view.baseline)
-    if verdict and verdict.n > 1 and base and not sentences.against(view, arm):
-        mean = math.fsum(base.values()) / len(base)
-        ends = [min(max(mean + end, low), high) for end in verdict.simultaneous]
-        axes.plot([cost] * 2, ends, color=hue, lw=1.5, alpha=0.7, solid_capstyle="butt", zorder=2)
+    """An arm's mean: filled on the front, hollow off it."""
+    hue = colour(view, arm)
     style = {"mec": THEME["paper"], "mew": 1} if front else {"mfc": THEME["paper"], "mec": hue, "mew": 1.5}
     _mark(axes, [centre], cost, "D", hue, 7 if front else 6, across="y", **style)
+
+
+def _bars(axes: Any, view: View, arm: Arm, cost: float, centre: float) -> None:
+    """Across, the middle half of the measured latencies; up and down, the interval of the arm's difference from the
+    baseline, about the baseline's mean."""
+    style = {"color": colour(view, arm), "lw": 1.5, "alpha": 0.7, "solid_capstyle": "butt", "zorder": 2}
+    spread, verdict = arm.cost("latency_iqr_ms"), arm.verdict
+    if spread:
+        axes.plot([cost - spread / 2, cost + spread / 2], [centre] * 2, **style)
+    base, (low, high) = view.judged_scores(view.baseline), axes.get_ylim()
+    if verdict and verdict.n > 1 and base and not sentences.against(view, arm):
+        mean = math.fsum(base.values()) / len(base)
+        axes.plot([cost] * 2, [min(max(mean + end, low), high) for end in verdict.simultaneous], **style)
 
 
 def _name_points(axes: Any, view: View, points: Sequence[tuple[float, float, Arm]], height: float) -> None:
