@@ -26,12 +26,12 @@ def shelf(tmp_path: Path) -> Path:
     folder = tmp_path / "runs" / "s"
     arms = [{"name": "baseline"}, {"name": "cbam"}]
     write_json(folder / "study.json", {"name": "s", "arms": arms, "seeds": [0, 1], "looks": None})
-    write_record(folder, RunRecord(KEY, "done", cost={"run_seconds": 60.0}))
+    write_record(folder, RunRecord(KEY, "done", cost={"run_seconds": 60.0, "peak_memory_mb": 1011.2}))
     write_record(folder, RunRecord(replace(KEY, arm="cbam"), "failed", error="a\nb\nc\nno [space] left"))
     place = folder / replace(KEY, seed=1).folder
     write_json(place / "claim-0.json", asdict(this_process()))
     told = {"work": "train", "epoch": 3, "epochs": 20, "loss": 1.25, "images_per_second": 81.0, "seconds": 75.0}
-    write_json(place / "progress.json", told | {"left_seconds": 3661.0})
+    write_json(place / "progress.json", told | {"left_seconds": 3661.0, "memory_mb": 812.4})
     return folder.parent
 
 
@@ -90,8 +90,9 @@ def test_the_tables_say_what_a_reader_wants(shelf: Path) -> None:
     text = shown(*standing_tables(standing(shelf / "s")))
     assert "s: 1 of 4 done, 1 running, 1 waiting, 1 failed" in text
     assert "no driver is at work" in text
+    assert "at most 1,011 MB a run" in text
     row = next(line.split() for line in text.splitlines() if "3 of 20" in line)
-    assert row == ["baseline", "1", "train", "3", "of", "20", "1.25", "81.0", "0:01:15", "1:01:01"]
+    assert row == ["baseline", "1", "train", "3", "of", "20", "1.25", "81.0", "812", "0:01:15", "1:01:01"]
     assert "cbam, seed 0, failed: b\nc\nno [space] left" in text
     assert "a\n" not in text.partition("failed: ")[2].partition("b\n")[0]
     assert "2 x 2" in shown(studies_table(listing(shelf)))

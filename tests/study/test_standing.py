@@ -16,6 +16,7 @@ from tiny_study import TINY, tiny
 
 from ablab.engine.events import Silent
 from ablab.errors import ConfigError
+from ablab.measure import peak_memory_mb
 from ablab.records import RunKey, RunRecord, write_json, write_record
 from ablab.study import claims, spec, store
 from ablab.study.design import arms
@@ -318,6 +319,7 @@ def test_progress_reckons_from_where_it_went_on(tmp_path: Path, monkeypatch: pyt
     told.advance(1, {})
     told.write()
     found = json.loads((tmp_path / "progress.json").read_text())
+    assert found.pop("memory_mb") == pytest.approx(peak_memory_mb(), rel=0.01)
     assert found == {
         "work": "validate",
         "done": 60,

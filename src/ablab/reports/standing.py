@@ -41,11 +41,13 @@ def _pace(stands: Mapping[str, Any]) -> str:
         said.append(f"{stands['per_hour']:.3g} runs an hour")
     if left:
         said.append(f"about {_clock(left)} left" if driver else f"about {_clock(left)} to go")
+    if stands.get("peak_memory_mb"):
+        said.append(f"at most {stands['peak_memory_mb']:,.0f} MB a run")
     return "; ".join(said)
 
 
 def _running(runs: Sequence[Mapping[str, Any]]) -> Table:
-    table = _table("running", "seed", "work", "epoch", "loss", "images/s", "for", "left")
+    table = _table("running", "seed", "work", "epoch", "loss", "images/s", "MB", "for", "left")
     for run in runs:
         epoch, loss, speed = (run.get(name) for name in ("epoch", "loss", "images_per_second"))
         table.add_row(
@@ -55,6 +57,7 @@ def _running(runs: Sequence[Mapping[str, Any]]) -> Table:
             "-" if epoch is None else f"{epoch:.0f} of {run['epochs']}",
             "-" if loss is None else f"{loss:.4g}",
             "-" if speed is None else f"{speed:.1f}",
+            "-" if run.get("memory_mb") is None else f"{run['memory_mb']:,.0f}",
             "-" if run.get("seconds") is None else _clock(run["seconds"]),
             "-" if run.get("left_seconds") is None else _clock(run["left_seconds"]),
         )

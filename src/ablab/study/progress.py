@@ -52,10 +52,13 @@ class Progress:
 
     def write(self) -> None:
         """Bring what is new to disk, unflushed. A full disk is the training's own affair."""
+        from ablab.measure import peak_memory_mb  # with torch, which those who only read do without
+
         latest = self._latest
         if latest != self._written:
+            seconds, memory = time.monotonic() - self.begun, peak_memory_mb()
             try:
-                write_json(self.place / FILE, {**latest, "seconds": time.monotonic() - self.begun}, durable=False)
+                write_json(self.place / FILE, {**latest, "seconds": seconds, "memory_mb": memory}, durable=False)
             except StoreError:
                 return
             self._written = latest

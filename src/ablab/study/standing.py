@@ -26,8 +26,9 @@ def standing(folder: Path) -> dict[str, Any]:
     """How the study (or the runs of `train`) in a folder stands.
 
     {"folder", "name", "driver": {process, since, alive} or None, "runs" wanted or None, "at_most" (it has looks),
-    "counts": {state: runs}, "running": [...], "failures": [...], "set_aside": [...], "per_hour" as it went under this
-    driver, "left_seconds" as finished runs of the same arm, or else the plan, let expect; the last two may be None}.
+    "counts": {state: runs}, "running": [...], "failures": [...], "set_aside": [...], "peak_memory_mb" a run at most,
+    "per_hour" as it went under this driver, "left_seconds" as finished runs of the same arm, or else the plan, let
+    expect; the last three may be None}.
     A run of several folders (its recipe was edited) counts once, as its newest. Raises ConfigError for another folder.
     """
     if not holds_runs(folder):
@@ -49,6 +50,7 @@ def standing(folder: Path) -> dict[str, Any]:
         "running": [_shown(run) for run in runs if run["state"] == "running"],
         "failures": [_shown(run) for run in runs if run["error"]],
         "set_aside": [str(path) for path in sorted(folder.glob("runs/*/*/record.json.corrupt-*"))],
+        "peak_memory_mb": max((peak for run in runs if (peak := _peak(run["record"]))), default=None),
         "per_hour": _rate(runs, driver),
         "left_seconds": _left(runs, study, plan),
     }
@@ -160,6 +162,10 @@ def _left(runs: Sequence[Mapping[str, Any]], study: Mapping[str, Any], plan: Map
 
 def _seconds(record: RunRecord | None) -> float:
     return record.cost.get("run_seconds", 0.0) if record and record.status == "done" else 0.0
+
+
+def _peak(record: RunRecord | None) -> float:
+    return record.cost.get("peak_memory_mb", 0.0) if record else 0.0
 
 
 def _run_left(run: Mapping[str, Any] | None, expected: float) -> float:
