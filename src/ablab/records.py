@@ -10,6 +10,7 @@ STUDY/
     claim-0.json              who does the run, as long as it is under way
     progress.json             how far it is, every few seconds; gone when it has ended
     snapshot.safetensors      from which an unfinished run goes on; gone when its record stands
+    snapshot-tune.safetensors the same of the fine-tune after pruning
     curves.csv                one row an epoch
     items-validation.npz      per-image evidence
     weights.safetensors
