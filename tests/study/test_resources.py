@@ -33,7 +33,7 @@ def test_a_network_takes_its_files_size(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("state", "kept", "measured"),
-    [(6.82, 54.6, 781), (6.82, 244.9, 1011), (6.82, 244.9, 1043)],  # YOLOv5n, batch 8: 128 px; 256 x 320, twice
+    [(6.82, 54.6, 781), (6.82, 54.6, 792), (6.82, 54.6, 843), (6.82, 244.9, 1011), (6.82, 244.9, 1043)],  # YOLOv5n
 )
 def test_the_memory_of_measured_runs_is_met_within_a_tenth(state: float, kept: float, measured: float) -> None:
     said = resources.memory_mb(int(state * resources.MB), kept * resources.MB)

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 
 MB = 2**20
-BASE = 680.0  # MB of a process that has torch and a task's packages imported, its data set opened
+BASE = 720.0  # MB of a process that has torch and a task's packages imported, its data set opened
 COPIES = 5  # weights, gradient, average, two moments: of Adam and AdamW; SGD has one less
 SLACK = 1.3  # the allocator's, and what a backward pass needs beside what was kept for it
 IMAGE_BYTES = 2200  # of evidence, compressed: a hundred detections; measured on BCCD, 2,190, and photo-digits, 2,020
