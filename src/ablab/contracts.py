@@ -177,6 +177,14 @@ class Objects(NamedTuple):
 
 
 @runtime_checkable
+class Learner(Protocol):
+    """A task whose networks another one can teach (`engine.distil`)."""
+
+    def distil(self, student: Any, teacher: Any, temperature: float) -> dict[str, Tensor]:
+        """What a student's raw outputs lack to be the teacher's: `logits` and `boxes`, scalars, 0 where equal."""
+
+
+@runtime_checkable
 class Finder(Protocol):
     """What a task that finds objects does around its network where there is no truth: when it is used.
 

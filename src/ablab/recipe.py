@@ -235,6 +235,22 @@ class PruneRecipe(Config):
     rate: float = Field(default=0.1, gt=0, le=1, description="times optimizer.lr")
 
 
+class DistillRecipe(Config):
+    """Knowledge distillation: what the run in the folder `teacher` makes of each image is learnt too; 0 is without."""
+
+    teacher: str
+    logits: float = Field(default=1.0, ge=0)
+    boxes: float = Field(default=1.0, ge=0)
+    features: float = Field(default=0.0, ge=0, description="where both look: attention transfer before the head")
+    temperature: float = Field(default=2.0, gt=0)
+
+    @model_validator(mode="after")
+    def _used(self) -> DistillRecipe:
+        if not (self.logits or self.boxes or self.features):
+            raise ValueError("distill would do nothing: logits, boxes and features are all 0")
+        return self
+
+
 class StartRecipe(Config):
     """Starting weights: a safetensors or torch file, loaded into the baseline before any change is made to it.
 
@@ -258,6 +274,15 @@ class Recipe(Config):
     schedule: ScheduleRecipe = ScheduleRecipe()
     train: TrainRecipe = TrainRecipe()
     prune: PruneRecipe = PruneRecipe()
+    distill: DistillRecipe | None = None
+
+    @model_validator(mode="after")
+    def _compiled(self) -> Recipe:
+        if self.distill and self.distill.features and self.train.compile:
+            raise ValueError(
+                "distill.features looks inside the network, which train.compile hides: leave one of them out"
+            )
+        return self
 
 
 class Edit(Config):

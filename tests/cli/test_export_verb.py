@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from ablab.cli import app
 from ablab.errors import ConfigError
 from ablab.export import read_bundle
-from ablab.study.train import restore
+from ablab.study.restore import restore
 
 TINY = ["--set", "data.classes=3", "--set", "data.size=64", "--set", "data.scenes=[12,6,6]", "--set", "train.epochs=1"]
 TINY += ["--set", "train.image_size=64", "--set", "train.batch=4", "--set", "train.threads=1"]

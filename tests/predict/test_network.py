@@ -17,7 +17,7 @@ from ablab.predict.model import Model
 from ablab.predict.network import open_run
 from ablab.records import read_items, read_json, write_json
 from ablab.study import spec
-from ablab.study.train import restore
+from ablab.study.restore import restore
 from ablab.tasks.detection.boxes import Detections, Truth
 
 

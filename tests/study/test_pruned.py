@@ -23,8 +23,9 @@ from ablab.records import RunKey, RunRecord, read_history, read_json, read_recor
 from ablab.study import after, single, spec
 from ablab.study import run as running
 from ablab.study.design import Arm, arms, run_fingerprint
+from ablab.study.restore import restore
 from ablab.study.steps import tuning
-from ablab.study.train import restore, train
+from ablab.study.train import train
 
 SMALL: dict[str, Any] = TINY["baseline"] | {
     "model": {"width": 0.05, "depth": 0.1},

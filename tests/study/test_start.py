@@ -26,7 +26,7 @@ from ablab.study import single, spec
 from ablab.study.build import build, untaught
 from ablab.study.design import arms, run_fingerprint
 from ablab.study.plan import plan
-from ablab.study.train import restore
+from ablab.study.restore import restore
 from ablab.tasks.detection.task import Detection
 
 NAME = "lcnet_050"

@@ -69,8 +69,9 @@ def _export(
     from ablab.export.parity import TOLERANCE, TOLERANCE_INT8, TOLERANCE_REDUCED
     from ablab.export.ship import Model, ship
     from ablab.study.after import training_images
+    from ablab.study.restore import restore
     from ablab.study.single import run_folder
-    from ablab.study.train import restore, scores
+    from ablab.study.train import scores
 
     place = run_folder(run)
     task, network, arm, settings = restore(place, str(data) if data else None)

@@ -17,9 +17,9 @@ from ablab.records import RunRecord, read_history, read_items, read_json, read_r
 from ablab.study.after import reopened
 from ablab.study.close import log_reading
 from ablab.study.design import Arm
+from ablab.study.restore import restore
 from ablab.study.single import SPLITS, run_folder
 from ablab.study.spec import Judge
-from ablab.study.train import restore
 
 
 @dataclass(frozen=True)

@@ -21,9 +21,9 @@ from ablab.predict.asked import chosen
 from ablab.predict.model import BATCH, Model
 from ablab.recipe import Recipe
 from ablab.study.after import reopened
+from ablab.study.restore import restore
 from ablab.study.single import run_folder
 from ablab.study.steps import runtime
-from ablab.study.train import restore
 
 FREE = ("postprocess.", "train.device", "train.precision", "train.channels_last", "train.image_size")
 WEIGHTS = "weights.safetensors"

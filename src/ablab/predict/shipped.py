@@ -14,7 +14,7 @@ from ablab.export import choose, is_bundle, read_bundle
 from ablab.predict.asked import chosen
 from ablab.predict.model import BATCH, Model
 from ablab.predict.network import open_run
-from ablab.study.train import restore
+from ablab.study.restore import restore
 
 AUTO = "auto"
 

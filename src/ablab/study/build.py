@@ -106,7 +106,7 @@ def _class_order(path: Path, task: Task) -> tuple[str, ...]:
 def untaught(recipe: Recipe) -> Recipe:
     """The recipe without anything pretrained: what a finished run is rebuilt from, as its own weights replace all."""
     data = recipe.model_dump()
-    data["start"] = None
+    data["start"] = data["distill"] = None
     return parse(type(recipe), _without_pretrained(data), "run.json: recipe")
 
 

@@ -169,6 +169,8 @@ def run_fingerprint(arm: Arm, seed: int, manifest: str, plugins: str, version: s
     recipe["data"].pop("path")
     if share(arm.after) is None:  # older runs' fingerprints were made without, too
         recipe.pop("prune")
+    if arm.recipe.distill is None:
+        recipe.pop("distill")
     for speed in ("workers", "cache", "cache_gb"):
         recipe["train"].pop(speed)
     edits = [by_content(edit.model_dump(mode="json")) for edit in arm.edits]

@@ -36,6 +36,7 @@ from ablab.study.known import Noise, known_noise
 from ablab.study.prospects import prospects
 from ablab.study.spec import Study
 from ablab.study.steps import share, tuning
+from ablab.study.teacher import taught
 from ablab.study.train import scores
 from ablab.surgery import contract
 from ablab.surgery.variance_shift import variance_shifts
@@ -125,7 +126,7 @@ def _build(study: Study, made: Sequence[Arm], events: Events, place: Path) -> li
     checked: set[tuple[str | None, str]] = set()
     for done, arm in enumerate(made, start=1):
         try:
-            task: Task = registry.task(arm.recipe.task)[1](arm.recipe)
+            task = taught(registry.task(arm.recipe.task)[1](arm.recipe), arm.recipe)
             splits = task.data((arm.stream, seed))
             network = build(task, arm, seed)
             kept = after.pruned(arm, task, network.model)

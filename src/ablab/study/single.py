@@ -22,9 +22,10 @@ from ablab.study.after import reopened
 from ablab.study.build import build, untaught
 from ablab.study.close import log_reading
 from ablab.study.design import BASELINE, Arm, run_fingerprint
+from ablab.study.restore import restore
 from ablab.study.store import driving, finished
 from ablab.study.train import follow as follow_arm
-from ablab.study.train import restore, scores
+from ablab.study.train import scores
 from ablab.study.train import train as train_arm
 
 SPLITS = ("train", "validation", "test")

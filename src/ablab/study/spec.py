@@ -175,6 +175,8 @@ def recipe(data: Any, where: str, root: Path) -> Recipe:
     places = {"data.path": str(_rooted(made.data.path, root))}
     if made.start:  # a run's folder as well as a file
         places["start.weights"] = str(_rooted(made.start.weights, root))
+    if made.distill:
+        places["distill.teacher"] = str(_rooted(made.distill.teacher, root))
     return override(made, places, where)
 
 

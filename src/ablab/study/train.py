@@ -17,9 +17,8 @@ from torch import nn
 
 import ablab
 from ablab import registry
-from ablab.config import parse
 from ablab.contracts import Items, Meter, SampleSet, Task
-from ablab.engine import checkpoint, distributed
+from ablab.engine import distributed
 from ablab.engine.distributed import ALONE, Team
 from ablab.engine.evaluate import evaluate
 from ablab.engine.events import Events, Silent
@@ -28,15 +27,16 @@ from ablab.engine.ledger import write_curves
 from ablab.engine.snapshot import Snapshots
 from ablab.errors import AblabError, Diverged, RunError, StoreError, UserError
 from ablab.measure import flops, parameters, peak_memory_mb
-from ablab.recipe import Edit, Recipe
-from ablab.records import RunKey, RunRecord, read_items, read_json, write_items, write_json, write_record
+from ablab.records import RunKey, RunRecord, read_items, write_items, write_json, write_record
 from ablab.study import after
-from ablab.study.build import build, untaught
+from ablab.study.build import build
 from ablab.study.claims import claimed
 from ablab.study.design import Arm
 from ablab.study.executors.ranks import together
 from ablab.study.progress import Progress
+from ablab.study.restore import restore
 from ablab.study.spec import Judge
+from ablab.study.teacher import taught
 from ablab.study.tidy import SNAPSHOT, TUNING, sound, sweep
 
 
@@ -122,8 +122,8 @@ def _snapshots(key: RunKey, place: Path, name: str) -> Snapshots:
 def _train(arm: Arm, key: RunKey, place: Path, judge: Judge, events: Events, team: Team) -> RunRecord | None:
     """Rank 0 evaluates and writes; the other ranks are done when the network is trained."""
     start = time.perf_counter()
-    task: Task = registry.task(arm.recipe.task)[1](arm.recipe)
     torch.set_num_threads(arm.recipe.train.threads)
+    task = taught(registry.task(arm.recipe.task)[1](arm.recipe), arm.recipe)
     splits = task.data((arm.stream, key.seed))
     made = build(task, arm, key.seed)
     for note in made.begin(place) if team.leads else ():
@@ -216,34 +216,6 @@ def plain(arm: Arm) -> dict[str, Any]:
         "after": list(arm.after),
         "differences": list(arm.differences),
     }
-
-
-def restore(place: Path, data: str | None = None) -> tuple[Task, nn.Module, Arm, dict[str, float]]:
-    """A finished run's task, network with its weights, arm and settings; `data` replaces the recipe's data path.
-
-    The network is the trained one, pruned where the arm prunes, before any export: `after.reopened` has that.
-
-    Raises StoreError where files are missing or damaged, ConfigError where the weights do not fit.
-    """
-    run = read_json(place / "run.json")
-    arm = _arm(run["arm"])
-    if data:
-        path = arm.recipe.data.model_copy(update={"path": data})
-        arm = replace(arm, recipe=arm.recipe.model_copy(update={"data": path}))
-    bare = replace(arm, recipe=untaught(arm.recipe))
-    task: Task = registry.task(arm.recipe.task)[1](bare.recipe, facts=run["facts"])
-    model = build(task, bare, 0).model
-    after.fitted_to(place / "weights.safetensors", arm, model)
-    checkpoint.load_weights(place / "weights.safetensors", model)
-    return task, model.eval(), arm, run["settings"]
-
-
-def _arm(data: dict[str, Any]) -> Arm:
-    kind = registry.task_recipe(data["recipe"]["task"])
-    recipe: Recipe = parse(kind, data["recipe"], "run.json: recipe")
-    edits = tuple(parse(Edit, edit, "run.json: edit") for edit in data["edits"])
-    made = Arm(data["name"], data["kind"], data["because"], recipe, edits, tuple(data["differences"]), data["stream"])
-    return replace(made, after=tuple(data.get("after", ())))
 
 
 def score_split(place: Path, split: str, events: Events) -> dict[str, float]:

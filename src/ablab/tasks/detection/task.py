@@ -29,6 +29,7 @@ from ablab.tasks.detection.formats.dataset import Dataset, manifest, open_datase
 from ablab.tasks.detection.formats.reading import read_image
 from ablab.tasks.detection.losses.criterion import Criterion
 from ablab.tasks.detection.losses.defaults import resolve
+from ablab.tasks.detection.losses.teaching import anchor_free_gaps, anchor_gaps
 from ablab.tasks.detection.metrics.meter import DetectionMeter
 from ablab.tasks.detection.model import STRIDES, build_model, check_size
 from ablab.tasks.detection.panels import panels
@@ -162,6 +163,12 @@ class Detection:
         raw = model(batch["images"].float() / 255)
         loss, parts = self._criterion(raw, batch["boxes"], batch["labels"], batch["image_index"])
         return Step(loss, parts)
+
+    def distil(self, student: Sequence[Tensor], teacher: Sequence[Tensor], temperature: float) -> dict[str, Tensor]:
+        """What the student's raw maps lack to be the teacher's, as `losses.teaching` has it for either head."""
+        if self.recipe.model.head == "anchor-free":
+            return anchor_free_gaps(student, teacher, temperature, self.recipe.model.bins)
+        return anchor_gaps(student, teacher, temperature, torch.tensor(self._facts["anchors"]), STRIDES)
 
     def decode(self, model: nn.Module, images: Tensor) -> tuple[Tensor, Tensor]:
         """Images (B, 3, H, W) uint8 -> boxes (B, N, 4) in their pixels and scores (B, N, C): every place's answer."""

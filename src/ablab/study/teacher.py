@@ -1,0 +1,45 @@
+"""A run that teaches another: `distill: {teacher: RUN}`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ablab.contracts import Learner, Task
+from ablab.engine.distil import Taught, assert_same_outputs
+from ablab.errors import ConfigError, StoreError
+from ablab.measure.seeding import forked
+from ablab.recipe import Recipe
+from ablab.study.restore import restore
+
+
+def taught(task: Task, recipe: Recipe) -> Task:
+    """The task, with the recipe's teacher in its steps where there is one.
+
+    Raises ConfigError for a teacher that is no finished run, and for one of another task, other classes, other anchors
+    or other outputs.
+    """
+    if recipe.distill is None:
+        return task
+    place = Path(recipe.distill.teacher)
+    if not isinstance(task, Learner):
+        raise ConfigError(f"distill: the task '{recipe.task}' cannot be taught; it has no distil")
+    try:
+        other, network, arm, _ = restore(place)
+    except StoreError as error:
+        raise ConfigError(
+            f"distill.teacher {place} is no finished run: {error}; give the folder of a run, with its run.json and "
+            "weights.safetensors. In a study file a relative path begins with ./ or ../"
+        ) from None
+    if arm.recipe.task != recipe.task:
+        raise ConfigError(
+            f"distill.teacher {place} is of the task '{arm.recipe.task}', and the student's '{recipe.task}'"
+        )
+    for fact, said in (("classes", "classes"), ("anchors", "anchors (set the recipe's to the teacher's)")):
+        theirs, ours = other.facts().get(fact), task.facts().get(fact)
+        if theirs != ours:
+            raise ConfigError(f"distill.teacher {place} has other {said}: {theirs}, and the student {ours}")
+    with forked("teacher"):
+        student = task.build()
+    assert_same_outputs(student, network, task.example(), str(place))
+    made: Task = Taught(task, network, recipe)
+    return made
