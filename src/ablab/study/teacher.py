@@ -37,7 +37,7 @@ def taught(task: Task, recipe: Recipe) -> Task:
     for fact, said in (("classes", "classes"), ("anchors", "anchors (set the recipe's to the teacher's)")):
         theirs, ours = other.facts().get(fact), task.facts().get(fact)
         if theirs != ours:
-            raise ConfigError(f"distill.teacher {place} has other {said}: {theirs or 'none'}, the student {ours or 'none'}")
+            raise ConfigError(f"distill.teacher {place} has other {said}: {theirs or 'none'}, here {ours or 'none'}")
     with forked("teacher"):
         student = task.build()
     assert_same_outputs(student, network, task.example(), str(place))
