@@ -1,9 +1,10 @@
 """What a study of many runs costs its driver: driven, read, judged and reported, with made-up scores.
 
-Nothing is trained: the driver's own loop hands its runs to simulated slots, which replay run times, log-normal around
-`--minutes` with a spread of a tenth, and leave a record and curves, without evidence and weights.
+Nothing is trained: the driver's own loop hands its runs to simulated slots, which leave a record and curves, without
+evidence and weights. How long a run takes is drawn from the runs of a finished study, `--measured`, scaled to a median of
+`--minutes`; without one it is log-normal with a spread of a tenth.
 
-    python benchmarks/scale.py [--arms 20] [--seeds 500] [--slots 1000] [--minutes 10] [--folder FOLDER] [--profile]
+    python benchmarks/scale.py [--arms 20] [--seeds 500] [--slots 1000] [--minutes 10] [--measured STUDY] [--profile]
     python benchmarks/scale.py --arms 20 --seeds 5000 --slots 10000 --drive-only
 """
 
@@ -56,11 +57,21 @@ def study(changes: int, seeds: int) -> spec.Study:
 class Work:
     """What simulated runs take and leave: replayed times, and small files with made-up scores, unflushed."""
 
-    def __init__(self, minutes: float, curves: bool) -> None:
+    def __init__(self, minutes: float, curves: bool, measured: Path | None) -> None:
         self.rng, self.minutes, self.curves = np.random.default_rng(0), minutes, curves
+        seconds = [record.cost["run_seconds"] for record in read_records(measured)] if measured else []
+        self.shares = np.array(seconds) / np.median(seconds) if seconds else np.zeros(0)
 
     def seconds(self, job: Job) -> float:
+        if len(self.shares):
+            return 60 * self.minutes * float(self.rng.choice(self.shares))
         return 60 * self.minutes * float(np.exp(SPREAD * self.rng.standard_normal()))
+
+    @property
+    def said(self) -> str:
+        if not len(self.shares):
+            return f"log-normal times with a spread of {SPREAD:g}"
+        return f"times of {len(self.shares)} measured runs, {self.shares.min():.2f} to {self.shares.max():.2f} medians"
 
     def leave(self, job: Job) -> None:
         _, key, folder, *_ = job.arguments
@@ -122,15 +133,15 @@ def timed(name: str, found: dict[str, float]) -> Iterator[None]:
     print(f"{name}: {found[name]:.1f} s", flush=True)
 
 
-def driven(asked: spec.Study, simulated: Simulated, found: dict[str, float], minutes: float) -> str:
+def driven(simulated: Simulated, found: dict[str, float], work: Work) -> str:
     """How the driver did, in words."""
     late = simulated.clock / simulated.ideal - 1
     rate = 1000 / found["ms"]
     return (
-        f"{simulated.runs:,} runs of {minutes:g} minutes on {simulated.slots:,} slots: {found['ms']:.1f} ms of the "
+        f"{simulated.runs:,} runs of {work.minutes:g} minutes ({work.said}) on {simulated.slots:,} slots: {found['ms']:.1f} ms of the "
         f"driver a run and {found['operations']:.0f} operations on files (stats not counted); the study takes "
         f"{simulated.clock / 3600:.2f} h, {late:.1%} more than no overhead would; one driver could keep "
-        f"{rate * 60 * minutes:,.0f} such slots busy; {found['peak']:.0f} MB of memory at most. "
+        f"{rate * 60 * work.minutes:,.0f} such slots busy; {found['peak']:.0f} MB of memory at most. "
     )
 
 
@@ -141,6 +152,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=500)
     parser.add_argument("--slots", type=int, default=1000)
     parser.add_argument("--minutes", type=float, default=10.0)
+    parser.add_argument("--measured", type=Path, help="a finished study's folder, whose run times are replayed")
     parser.add_argument("--folder", type=Path)
     parser.add_argument("--drive-only", action="store_true", help="no status, verdicts and report")
     parser.add_argument("--profile", action="store_true")
@@ -149,8 +161,9 @@ def main() -> None:
     asked, found, profile = study(options.arms - 1, options.seeds), dict[str, float](), cProfile.Profile()
     if options.profile:
         profile.enable()
-    simulated, needed = drive(asked, folder, options.slots, Work(options.minutes, not options.drive_only))
-    text = driven(asked, simulated, needed, options.minutes)
+    work = Work(options.minutes, not options.drive_only, options.measured)
+    simulated, needed = drive(asked, folder, options.slots, work)
+    text = driven(simulated, needed, work)
     print(text, flush=True)
     if not options.drive_only:
         text += after(asked, folder, found)
