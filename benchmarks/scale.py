@@ -1,8 +1,8 @@
 """What a study of many runs costs its driver: driven, read, judged and reported, with made-up scores.
 
 Nothing is trained: the driver's own loop hands its runs to simulated slots, which leave a record and curves, without
-evidence and weights. How long a run takes is drawn from the runs of a finished study, `--measured`, scaled to a median of
-`--minutes`; without one it is log-normal with a spread of a tenth.
+evidence and weights. How long a run takes is drawn from the runs of a finished study, `--measured`, scaled to a median
+of `--minutes`; without one it is log-normal with a spread of a tenth.
 
     python benchmarks/scale.py [--arms 20] [--seeds 500] [--slots 1000] [--minutes 10] [--measured STUDY] [--profile]
     python benchmarks/scale.py --arms 20 --seeds 5000 --slots 10000 --drive-only
@@ -138,7 +138,8 @@ def driven(simulated: Simulated, found: dict[str, float], work: Work) -> str:
     late = simulated.clock / simulated.ideal - 1
     rate = 1000 / found["ms"]
     return (
-        f"{simulated.runs:,} runs of {work.minutes:g} minutes ({work.said}) on {simulated.slots:,} slots: {found['ms']:.1f} ms of the "
+        f"{simulated.runs:,} runs of {work.minutes:g} minutes ({work.said}) on {simulated.slots:,} slots: "
+        f"{found['ms']:.1f} ms of the "
         f"driver a run and {found['operations']:.0f} operations on files (stats not counted); the study takes "
         f"{simulated.clock / 3600:.2f} h, {late:.1%} more than no overhead would; one driver could keep "
         f"{rate * 60 * work.minutes:,.0f} such slots busy; {found['peak']:.0f} MB of memory at most. "
