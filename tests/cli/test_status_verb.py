@@ -96,3 +96,10 @@ def test_the_tables_say_what_a_reader_wants(shelf: Path) -> None:
     assert "cbam, seed 0, failed: b\nc\nno [space] left" in text
     assert "a\n" not in text.partition("failed: ")[2].partition("b\n")[0]
     assert "2 x 2" in shown(studies_table(listing(shelf)))
+
+
+def test_studies_of_one_name_are_told_apart_by_their_folders(shelf: Path) -> None:
+    (row,) = listing(shelf)
+    text = shown(studies_table([row, {**row, "folder": str(shelf / "again")}]))
+    assert "s (in again)" in text
+    assert "(in s)" not in text

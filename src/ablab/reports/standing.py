@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from rich import box
@@ -70,7 +71,9 @@ def studies_table(rows: Sequence[Mapping[str, Any]]) -> Table:
     for row in rows:
         grid = "-" if row["arms"] is None else f"{row['arms']} x {row['seeds']}"
         state = f"{row['finished']}" + ("" if row["runs"] is None else f" of {row['runs']}")
-        name = Text(row["name"], COLOURS["running"] if row["running"] else "")
+        place = Path(row["folder"]).resolve().name
+        named = row["name"] if place == row["name"] else f"{row['name']} (in {place})"  # several may share a name
+        name = Text(named, COLOURS["running"] if row["running"] else "")
         size = f"{row['bytes'] / 1e6:,.1f}"
         table.add_row(name, grid, state, str(row["failed"] or "-"), row["verdict"] or "-", _when(row["changed"]), size)
     return table
