@@ -11,6 +11,7 @@ from PIL import Image
 from rectangles import model, paint
 
 from ablab.errors import ConfigError, DataError, UnknownName
+from ablab.predict.asked import ask
 from ablab.predict.result import Failure, Result
 
 BOXES, LABELS, SCORES = [[8, 10, 30, 26], [40, 20, 60, 60], [70, 4, 90, 20]], [0, 1, 0], [0.9, 0.7, 0.5]
@@ -96,6 +97,13 @@ def test_a_threshold_is_reached_by_what_scores_it_exactly() -> None:
     score = float(model()(IMAGE, threshold=0.0).scores[1])
     assert len(model()(IMAGE, threshold=score)) == 2
     assert len(model()(IMAGE, threshold=float(np.nextafter(score, 1)))) == 1
+
+
+def test_a_text_for_classes_is_one_name_not_its_letters() -> None:
+    own = {"car": 0.3, "stop": 0.4}
+    np.testing.assert_array_equal(ask(own, classes="stop").least, [np.inf, 0.4])
+    with pytest.raises(UnknownName, match="unknown class 'stpo'"):
+        ask(own, classes="stpo")
 
 
 def test_only_some_classes() -> None:

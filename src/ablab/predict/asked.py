@@ -38,13 +38,14 @@ def ask(
 ) -> Asked:
     """Put what a user asks for in the place of a model's own thresholds.
 
+    A text for `classes` is one class's name, not its letters.
     Raises UnknownName for a class that the model does not know, ConfigError for numbers out of range or an overlap
     without tiles.
     """
     given = (
         threshold if isinstance(threshold, Mapping) else dict.fromkeys(own, threshold) if threshold is not None else {}
     )
-    wanted = set(own if classes is None else classes)
+    wanted = {classes} if isinstance(classes, str) else set(own if classes is None else classes)
     for name in (*given, *wanted):
         if name not in own:
             raise UnknownName("class", name, own)
