@@ -99,6 +99,11 @@ def test_a_threshold_is_reached_by_what_scores_it_exactly() -> None:
     assert len(model()(IMAGE, threshold=float(np.nextafter(score, 1)))) == 1
 
 
+def test_a_folder_is_no_image_and_stream_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"is a folder, not an image; `model\.stream` takes folders"):
+        model()(tmp_path)
+
+
 def test_a_text_for_classes_is_one_name_not_its_letters() -> None:
     own = {"car": 0.3, "stop": 0.4}
     np.testing.assert_array_equal(ask(own, classes="stop").least, [np.inf, 0.4])

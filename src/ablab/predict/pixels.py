@@ -36,6 +36,8 @@ def frame(given: Given, read: Callable[[Path], np.ndarray]) -> Frame:
     Raises DataError for what is no image, naming its type and shape.
     """
     if isinstance(given, str | Path):
+        if Path(given).is_dir():
+            raise DataError(f"{given} is a folder, not an image; `model.stream` takes folders and videos")
         return Frame(str(given), read(Path(given)))
     if isinstance(given, Image.Image):
         return Frame(getattr(given, "filename", "") or "picture", _of_picture(given))
