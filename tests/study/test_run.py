@@ -20,8 +20,8 @@ from ablab import records
 from ablab.engine.events import Silent
 from ablab.errors import ConfigError, Damaged, StoreError, UserError
 from ablab.records import RunRecord
+from ablab.study import design, store
 from ablab.study import run as running
-from ablab.study import store
 from ablab.study.executors import local
 
 
@@ -168,6 +168,19 @@ def test_a_process_that_dies_after_its_record_stood_has_done_its_run(tmp_path: P
     running._settle(tmp_path, key, "its process was killed", told)
     assert read(tmp_path)["a/a", 0].error == "its process was killed"
     assert told.said == ["a/a, seed 0 failed: its process was killed"]
+
+
+def test_a_second_try_is_said_before_it_begins(tmp_path: Path) -> None:
+    study, told = tiny(), Told()
+    arm, key = design.arms(study)[0], records.RunKey("tiny", "baseline", 0, "0123456789abcdef")
+
+    class Doomed:
+        def execute(self, jobs: Any, *_: Any) -> Any:
+            return ((job, "its process was killed") for job in jobs)
+
+    running.train_missing(study, tmp_path, [(arm, key)], (), 1, told, time.monotonic(), Doomed())  # type: ignore[arg-type]
+    failed = "baseline, seed 0 failed: its process was killed"
+    assert told.said == [failed, "1 that failed: once more, one at a time", failed]
 
 
 def test_two_drivers_do_not_share_a_folder(tmp_path: Path) -> None:

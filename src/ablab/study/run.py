@@ -161,6 +161,9 @@ def train_missing(
             events.say(f"{total - len(todo)} of {total} runs are done already")
         if not todo:
             return
+        again = sum(key in records for _, key in todo)
+        if attempt and again:
+            events.say(f"{again} that failed: once more, one at a time")
         by_name = {_name(key): (arm, key) for arm, key in todo}
         work = [
             Job(
