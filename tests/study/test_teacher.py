@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from tiny_study import TINY, tiny
 from torch import nn
 
@@ -21,6 +22,7 @@ from ablab.records import RunKey, RunRecord
 from ablab.study import spec
 from ablab.study.design import Arm, arms, run_fingerprint
 from ablab.study.plan import plan
+from ablab.study.rates import try_rates
 from ablab.study.restore import restore
 from ablab.study.teacher import taught
 from ablab.study.train import train
@@ -28,6 +30,7 @@ from ablab.study.train import train
 JUDGE = spec.Judge(metric="AP50")
 WIDE: dict[str, Any] = TINY["baseline"] | {"model": {"width": 0.1, "depth": 0.1}}
 SMALL: dict[str, Any] = TINY["baseline"] | {"model": {"width": 0.05, "depth": 0.1}}
+SMALL_SET = {f"{key}.{inner}": value for key in ("data", "train") for inner, value in SMALL[key].items()}
 
 
 def run(folder: Path, arm: Arm) -> tuple[RunRecord, Path]:
@@ -108,6 +111,34 @@ def test_a_teacher_counts_by_its_weights_wherever_it_lies(teacher: Path, tmp_pat
         file.write(b"\0")
     assert run_fingerprint(pupil(moved), 0, "m", "p", "v") != names[0]
     assert run_fingerprint(pupil(teacher, logits=2.0), 0, "m", "p", "v") != names[0]
+
+
+def test_a_bare_name_is_a_folder_too(teacher: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    moved = Path(shutil.copytree(teacher, tmp_path / "bare"))
+    monkeypatch.chdir(tmp_path)
+    before = run_fingerprint(pupil(Path("bare")), 0, "m", "p", "v")
+    assert before == run_fingerprint(pupil(moved), 0, "m", "p", "v")
+    with (moved / "weights.safetensors").open("ab") as file:
+        file.write(b"\0")
+    assert run_fingerprint(pupil(Path("bare")), 0, "m", "p", "v") != before
+
+
+def test_the_run_names_it_and_one_that_changed_since_is_refused(teacher: Path, tmp_path: Path) -> None:
+    moved = Path(shutil.copytree(teacher, tmp_path / "moved"))
+    arm = pupil(moved)
+    digest = hashlib.sha256((moved / "weights.safetensors").read_bytes()).hexdigest()
+    _, place = run(tmp_path / "first", arm)
+    assert json.loads((place / "run.json").read_text())["arm"]["teacher"] == f"sha256:{digest}"
+    halved = {name: tensor / 2 for name, tensor in load_file(moved / "weights.safetensors").items()}
+    save_file(halved, moved / "weights.safetensors")
+    with pytest.raises(ConfigError, match="other weights than when this run was planned"):
+        run(tmp_path / "second", arm)
+    run(tmp_path / "second", pupil(moved))  # asked for anew, it is another run
+
+
+def test_the_range_test_is_of_the_taught_training(teacher: Path) -> None:
+    with pytest.raises(ConfigError, match="no finished run"):
+        try_rates(None, SMALL_SET | {"distill.teacher": "/nowhere/run"}, 0, [], Silent())
 
 
 def test_what_cannot_teach_is_told_before_anything_trains(teacher: Path, free_teacher: Path, tmp_path: Path) -> None:

@@ -33,7 +33,8 @@ class Arm:
     A `cell` is an arm of a factorial, whose changes are judged over all cells. `stream` names the arm's random streams:
     the study's for every arm but an A/A one, whose luck is its own. `answers` is the change that a placebo or wider
     control stands against; `against` is the arm that this one is compared with, `changes` what is in it. `after` is
-    what is done to the trained network before it is scored, in order (`study.steps`).
+    what is done to the trained network before it is scored, in order (`study.steps`). `teacher` is the hash of its
+    teacher's weights as they were when the arm was made, "" without one.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Arm:
     against: str = BASELINE
     changes: tuple[str, ...] = ()
     after: tuple[After, ...] = ()
+    teacher: str = ""
 
 
 def arms(study: Study) -> list[Arm]:
@@ -71,7 +73,12 @@ def arms(study: Study) -> list[Arm]:
     )
     made += [_control(study, control, made) for control in study.controls]
     _assert_names(made)
-    return made
+    return [pinned(arm) for arm in made]
+
+
+def pinned(arm: Arm) -> Arm:
+    """The arm with the hash of its teacher's weights as they are now: with others it will not be trained."""
+    return replace(arm, teacher=teacher_hash(arm.recipe))
 
 
 def _alone(study: Study) -> list[Arm]:
@@ -171,11 +178,22 @@ def run_fingerprint(arm: Arm, seed: int, manifest: str, plugins: str, version: s
         recipe.pop("prune")
     if arm.recipe.distill is None:
         recipe.pop("distill")
+    else:
+        recipe["distill"]["teacher"] = arm.teacher or teacher_hash(arm.recipe)
     for speed in ("workers", "cache", "cache_gb"):
         recipe["train"].pop(speed)
     edits = [by_content(edit.model_dump(mode="json")) for edit in arm.edits]
     after = [list(arm.after)] if arm.after else []  # older runs' fingerprints were made without
     return fingerprint([recipe, edits, arm.stream, seed, manifest, plugins, version, *after])
+
+
+def teacher_hash(recipe: Recipe) -> str:
+    """What names a recipe's teacher: the hash of its weights; its path where it has none, and "" without a teacher."""
+    if recipe.distill is None:
+        return ""
+    whole = Path(recipe.distill.teacher).absolute()  # for a bare name is no file's to `by_content`
+    found: str = by_content(str(whole))
+    return found
 
 
 def by_content(value: Any) -> Any:

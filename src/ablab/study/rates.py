@@ -9,13 +9,13 @@ from typing import Any
 import torch
 
 from ablab import registry
-from ablab.contracts import Task
 from ablab.engine.events import Events, working
 from ablab.engine.range_test import RangeTest, range_test
 from ablab.recipe import Recipe
 from ablab.study.build import build
 from ablab.study.design import BASELINE, Arm
 from ablab.study.single import read_recipe
+from ablab.study.teacher import taught
 
 
 def try_rates(
@@ -36,7 +36,7 @@ def try_rates(
     registry.load_plugins(list(plugins))
     made = read_recipe(recipe, changes)
     arm = Arm(BASELINE, "baseline", "", made, stream="train")
-    task: Task = registry.task(made.task)[1](made)
+    task = taught(registry.task(made.task)[1](made), made)
     torch.set_num_threads(made.train.threads)
     with working(events, "read the data", 1):
         splits = task.data((arm.stream, seed))

@@ -21,7 +21,7 @@ from ablab.study import spec
 from ablab.study.after import reopened
 from ablab.study.build import build, untaught
 from ablab.study.close import log_reading
-from ablab.study.design import BASELINE, Arm, run_fingerprint
+from ablab.study.design import BASELINE, Arm, pinned, run_fingerprint
 from ablab.study.restore import restore
 from ablab.study.store import driving, finished
 from ablab.study.train import follow as follow_arm
@@ -79,7 +79,7 @@ def _asked(recipe: Path | None, changes: Mapping[str, Any], seed: int, plugins: 
             f"--set {idle[0]} would do nothing: this training prunes nothing; a change in a study does, with the step "
             "after: [prune/0.3]"
         )
-    arm = Arm(BASELINE, "baseline", "", made, stream="train")
+    arm = pinned(Arm(BASELINE, "baseline", "", made, stream="train"))
     manifest = registry.task(made.task)[1](made).data(("train", seed)).manifest
     return arm, RunKey("train", arm.name, seed, run_fingerprint(arm, seed, manifest, source, __version__))
 

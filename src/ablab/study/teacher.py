@@ -9,14 +9,15 @@ from ablab.engine.distil import Taught, assert_same_outputs
 from ablab.errors import ConfigError, StoreError
 from ablab.measure.seeding import forked
 from ablab.recipe import Recipe
+from ablab.study.design import teacher_hash
 from ablab.study.restore import restore
 
 
-def taught(task: Task, recipe: Recipe) -> Task:
+def taught(task: Task, recipe: Recipe, asked: str = "") -> Task:
     """The task, with the recipe's teacher in its steps where there is one.
 
-    Raises ConfigError for a teacher that is no finished run, and for one of another task, other classes, other anchors
-    or other outputs.
+    Raises ConfigError for a teacher that is no finished run, for one of another task, other classes, other anchors or
+    other outputs, and for one whose weights do not have the hash that was `asked` for.
     """
     if recipe.distill is None:
         return task
@@ -30,6 +31,11 @@ def taught(task: Task, recipe: Recipe) -> Task:
             f"distill.teacher {place} is no finished run: {error}; give the folder of a run, with its run.json and "
             "weights.safetensors. In a study file a relative path begins with ./ or ../"
         ) from None
+    if asked and asked != teacher_hash(recipe):
+        raise ConfigError(
+            f"distill.teacher {place} has other weights than when this run was planned: put the old ones back, or "
+            "start the command again, whose runs will be of those that are there now"
+        )
     if arm.recipe.task != recipe.task:
         raise ConfigError(
             f"distill.teacher {place} is of the task '{arm.recipe.task}', and the student's '{recipe.task}'"

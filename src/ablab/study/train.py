@@ -123,7 +123,7 @@ def _train(arm: Arm, key: RunKey, place: Path, judge: Judge, events: Events, tea
     """Rank 0 evaluates and writes; the other ranks are done when the network is trained."""
     start = time.perf_counter()
     torch.set_num_threads(arm.recipe.train.threads)
-    task = taught(registry.task(arm.recipe.task)[1](arm.recipe), arm.recipe)
+    task = taught(registry.task(arm.recipe.task)[1](arm.recipe), arm.recipe, arm.teacher)
     splits = task.data((arm.stream, key.seed))
     made = build(task, arm, key.seed)
     for note in made.begin(place) if team.leads else ():
@@ -215,6 +215,7 @@ def plain(arm: Arm) -> dict[str, Any]:
         "edits": [edit.model_dump(mode="json") for edit in arm.edits],
         "after": list(arm.after),
         "differences": list(arm.differences),
+        **({"teacher": arm.teacher} if arm.teacher else {}),
     }
 
 

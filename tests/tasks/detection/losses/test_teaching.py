@@ -67,6 +67,15 @@ def test_steps_against_the_gradient_lead_to_the_teacher(head: Head) -> None:
     assert all(after[name].item() < 0.3 * value for name, value in before.items())
 
 
+def test_an_only_class_which_nothing_trained_is_not_taught() -> None:
+    teacher = torch.randn(1, 3 * 6, 2, 2, generator=torch.Generator().manual_seed(0))
+    student = teacher.clone()
+    student.view(3, 6, 2, 2)[:, 5] += 3
+    assert anchor_gaps([student], [teacher], 2.0, ANCHORS[:1], STRIDES[:1])["logits"].item() == 0
+    student.view(3, 6, 2, 2)[:, 4] += 3
+    assert anchor_gaps([student], [teacher], 2.0, ANCHORS[:1], STRIDES[:1])["logits"].item() > 0
+
+
 def test_background_hardly_counts() -> None:
     """By hand: two places, of which the teacher sees something at one; the other's sides may be anything."""
     logits = torch.tensor([[3.0], [-30.0]])  # one class at two cells

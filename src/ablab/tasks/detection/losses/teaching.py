@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor
 from torch.nn import functional
 from torchvision.ops import generalized_box_iou_loss
@@ -50,6 +51,8 @@ def anchor_gaps(
     total = divisor(weight.sum(), len(weight))
     objectness = yes_no_divergence(mine[..., 4], theirs[..., 4], temperature)
     classes = yes_no_divergence(mine[..., 5:], theirs[..., 5:], temperature).sum(dim=-1) * weight
+    if theirs.shape[-1] == 6:  # nothing trained the teacher's only class: see `decode_anchors`
+        classes = torch.zeros_like(classes)
     boxes = [decode_anchors(raw, grid)[0].flatten(0, 1) for raw in (mine, theirs)]
     apart = generalized_box_iou_loss(boxes[0], boxes[1], reduction="none").view_as(weight)
     return {"logits": (objectness + classes).sum() / total, "boxes": (apart * weight).sum() / total}
