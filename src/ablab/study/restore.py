@@ -12,6 +12,7 @@ from ablab import registry
 from ablab.config import parse
 from ablab.contracts import Task
 from ablab.engine import checkpoint
+from ablab.errors import StoreError
 from ablab.recipe import Edit, Recipe
 from ablab.records import read_json
 from ablab.study import after
@@ -27,16 +28,21 @@ def restore(place: Path, data: str | None = None) -> tuple[Task, nn.Module, Arm,
     Raises StoreError where files are missing or damaged, ConfigError where the weights do not fit.
     """
     run = read_json(place / "run.json")
-    arm = _arm(run["arm"])
+    try:
+        arm, facts, settings = _arm(run["arm"]), run["facts"], run["settings"]
+    except (KeyError, TypeError) as error:
+        raise StoreError(
+            f"{place / 'run.json'} is not what a run leaves ({error!r}); restore it, or train again"
+        ) from None
     if data:
         path = arm.recipe.data.model_copy(update={"path": data})
         arm = replace(arm, recipe=arm.recipe.model_copy(update={"data": path}))
     bare = replace(arm, recipe=untaught(arm.recipe))
-    task: Task = registry.task(arm.recipe.task)[1](bare.recipe, facts=run["facts"])
+    task: Task = registry.task(arm.recipe.task)[1](bare.recipe, facts=facts)
     model = build(task, bare, 0).model
     after.fitted_to(place / "weights.safetensors", arm, model)
     checkpoint.load_weights(place / "weights.safetensors", model)
-    return task, model.eval(), arm, run["settings"]
+    return task, model.eval(), arm, settings
 
 
 def _arm(data: dict[str, Any]) -> Arm:
