@@ -151,10 +151,8 @@ class EarlyStoppingRecipe(Config):
 
 
 class TrainRecipe(Config):
-    """The loop.
-
-    `freeze` names parameters by glob that do not move; `unfreeze` lets some of them go at the start of an epoch
-    (counted from 1): `{5: ["backbone.stage5.*"], 10: ["*"]}`.
+    """The loop. `freeze` names parameters by glob that do not move; `unfreeze` lets some of them go at the start of an
+    epoch (counted from 1): `{5: ["backbone.stage5.*"], 10: ["*"]}`.
     """
 
     epochs: int = Field(default=20, ge=1)
@@ -170,6 +168,7 @@ class TrainRecipe(Config):
     devices: int = Field(
         default=1, ge=1, description="processes that share each batch, a card each where there are cards"
     )
+    sync_norm: bool = Field(default=False, description="batch norm sees the batch of all devices, not each its share")
     threads: int = Field(default=2, ge=1, description="CPU threads; part of the recipe, since sums depend on it")
     workers: int = Field(default=0, ge=0, description="loader processes; changes speed, never batches")
     cache: Literal["auto", "memory", "disk", "none"] = Field(
@@ -194,6 +193,8 @@ class TrainRecipe(Config):
             raise ValueError("checkpoint 'best_ema' chooses on validation: set validate_every to 1 or more")
         if self.early_stopping and not self.validate_every:
             raise ValueError("early_stopping watches validation: set validate_every to 1 or more")
+        if self.sync_norm and (self.devices == 1 or self.compile):
+            raise ValueError("sync_norm joins the batch norms of several devices, uncompiled: set devices, not compile")
         if self.unfreeze and not self.freeze:
             raise ValueError("unfreeze lets frozen parameters go, and freeze names none")
         late = [epoch for epoch in self.unfreeze if epoch > self.epochs]

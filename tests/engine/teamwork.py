@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from timm.layers.norm_act import BatchNormAct2d
 from tiny import Tiny, recipe
 from torch import nn
 
@@ -32,6 +33,15 @@ def plain() -> nn.Module:
         return nn.Sequential(
             nn.Conv2d(3, 8, 3, 2, 1), nn.SiLU(), nn.Conv2d(8, 8, 3, 2, 1), nn.PReLU(8), nn.Flatten(), nn.Linear(72, 3)
         )
+
+
+def batch_normed() -> nn.Module:
+    """Two kinds of batch norm, timm's with its activation inside; nothing draws."""
+    with forked("teamwork"):
+        return nn.Sequential(
+            nn.Conv2d(3, 8, 3, 2, 1), BatchNormAct2d(8), nn.Conv2d(8, 8, 3, 2, 1), nn.BatchNorm2d(8), nn.Flatten(),
+            nn.Linear(72, 3),
+        )  # fmt: skip
 
 
 def normed() -> nn.Module:

@@ -82,6 +82,16 @@ def test_two_processes_train_as_one_does(tmp_path: Path) -> None:
     assert furthest(team["weights"], teamwork.weights(tmp_path / "1.safetensors")) == 0
 
 
+@pytest.mark.parametrize("batch", [8, 7])
+def test_with_synced_norms_two_processes_train_as_one_does(batch: int) -> None:
+    """Batch norm over shares of 4 and 4, or 4 and 3; its running statistics too. Without, it is another training."""
+    options = {"batch": batch, "epochs": 1}
+    alone, team = one("batch_normed", **options), two("batch_normed", sync_norm=True, **options)
+    assert furthest(alone["weights"], team["weights"]) < 1e-5
+    apart = two("batch_normed", **options)
+    assert furthest(alone["weights"], apart["weights"]) > 1e-3
+
+
 def test_uneven_shares_and_late_unfreezing() -> None:
     """Batches of 7 are shared 4 to 3, the last one of an epoch, 36 = 5 * 7 + 1, is left out; a layer joins late."""
     options = {"batch": 7, "epochs": 3, "freeze": ["0.*"], "unfreeze": {2: ["0.*"]}}

@@ -146,10 +146,13 @@ def test_what_cannot_teach_is_told_before_anything_trains(teacher: Path, free_te
     run_json = json.loads((changed / "run.json").read_text())
     run_json["facts"]["classes"] = ["a", "b", "c"]
     (changed / "run.json").write_text(json.dumps(run_json))
+    (tmp_path / "odd").mkdir()
+    (tmp_path / "odd" / "run.json").write_text('{"arm": 3}')
     for place, said in (
         (tmp_path / "none", "no finished run"),
         (changed, "other classes"),
-        (free_teacher, "other anchors"),
+        (free_teacher, "has an anchor-free head"),
+        (tmp_path / "odd", "not what a run leaves"),
     ):
         study = tiny(
             baseline=SMALL,

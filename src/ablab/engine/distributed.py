@@ -5,7 +5,7 @@
 A rank's loss is a mean over its own samples. Weighted by `weight` before DDP averages over ranks, the gradient is that
 of the mean over the whole batch, however unevenly it was shared, where the loss is a mean over samples. A criterion
 that divides by something else asks all ranks for it (a detector's, by objects: `losses.divisor`). Batch norm sees its
-rank's samples; rank 0's running statistics count.
+rank's samples, unless `train.sync_norm` says all (`engine.synced`); rank 0's running statistics count.
 """
 
 from __future__ import annotations

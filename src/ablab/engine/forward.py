@@ -12,6 +12,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from ablab.contracts import Batch, Step, Task
 from ablab.engine.distributed import Team
+from ablab.engine.synced import Synced
 from ablab.measure.seeding import forked
 
 
@@ -24,11 +25,13 @@ class Forward:
     other sums, the same training.
     """
 
-    def __init__(self, task: Task, model: nn.Module, team: Team, compiled: bool, full: int) -> None:
+    def __init__(
+        self, task: Task, model: nn.Module, team: Team, compiled: bool, full: int, synced: bool = False
+    ) -> None:
         self.model, self.team, self.note = model, team, ""
         self.compile_seconds = 0.0
         self._untried = compiled
-        self._inner = _Stepping(task, model, full)
+        self._inner = _Stepping(task, model, full, synced and team.size > 1)
         self._outer = team.wrap(self._inner)
 
     def __call__(self, batch: Batch) -> Step:
@@ -77,11 +80,12 @@ class Forward:
 class _Stepping(nn.Module):
     """The task's step as a module, which is what DDP wraps; the task is handed the network itself."""
 
-    def __init__(self, task: Task, model: nn.Module, full: int) -> None:
+    def __init__(self, task: Task, model: nn.Module, full: int, synced: bool) -> None:
         super().__init__()
-        self.model, self.task, self.full = model, task, full
+        self.model, self.task, self.full, self.synced = model, task, full, synced
         self.compiled: list[Any] = []  # the one compiled network; in a list, or it would be a submodule
 
     def forward(self, batch: Batch) -> Step:
         network = self.compiled[0] if self.compiled and len(batch["ids"]) == self.full else self.model
-        return self.task.step(network, batch)
+        with Synced() if self.synced else nullcontext():
+            return self.task.step(network, batch)

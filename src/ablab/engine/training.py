@@ -74,7 +74,8 @@ class Training:
         self.searches = optim.searches(self.optimizer)
         self.scaler = self.precision.scaler()
         self.freezing = Freezing(self.model, train.freeze, train.unfreeze)
-        self.forward = Forward(task, self.model, team, train.compile, len(team.share(range(train.batch))))
+        full = len(team.share(range(train.batch)))
+        self.forward = Forward(task, self.model, team, train.compile, full, train.sync_norm)
         self.ema = EMA(self.model, train.ema.decay, train.ema.tau) if train.ema else None
         self.swa = swa.SWA(self.model, train) if train.swa else None
         self.ledger = Ledger(len(self.groups), CUDA_READ_EVERY if self.precision.cuda else 1, self.scaler.is_enabled())

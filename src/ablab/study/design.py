@@ -180,6 +180,8 @@ def run_fingerprint(arm: Arm, seed: int, manifest: str, plugins: str, version: s
         recipe.pop("distill")
     else:
         recipe["distill"]["teacher"] = arm.teacher or teacher_hash(arm.recipe)
+    if not arm.recipe.train.sync_norm:
+        recipe["train"].pop("sync_norm")
     for speed in ("workers", "cache", "cache_gb"):
         recipe["train"].pop(speed)
     edits = [by_content(edit.model_dump(mode="json")) for edit in arm.edits]

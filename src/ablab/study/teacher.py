@@ -40,10 +40,19 @@ def taught(task: Task, recipe: Recipe, asked: str = "") -> Task:
         raise ConfigError(
             f"distill.teacher {place} is of the task '{arm.recipe.task}', and the student's '{recipe.task}'"
         )
-    for fact, said in (("classes", "classes"), ("anchors", "anchors (set the recipe's to the teacher's)")):
-        theirs, ours = other.facts().get(fact), task.facts().get(fact)
-        if theirs != ours:
-            raise ConfigError(f"distill.teacher {place} has other {said}: {theirs or 'none'}, here {ours or 'none'}")
+    theirs, ours = other.facts(), task.facts()
+    if theirs["classes"] != ours["classes"]:
+        raise ConfigError(f"distill.teacher {place} has other classes: {theirs['classes']}, here {ours['classes']}")
+    if ("anchors" in theirs) != ("anchors" in ours):
+        kinds = [f"{'an anchor' if 'anchors' in facts else 'an anchor-free'} head" for facts in (theirs, ours)]
+        raise ConfigError(
+            f"distill.teacher {place} has {kinds[0]}, and the student {kinds[1]}: both must have the same"
+        )
+    if theirs.get("anchors") != ours.get("anchors"):
+        raise ConfigError(
+            f"distill.teacher {place} has other anchors: {theirs['anchors']}, here {ours['anchors']}; set the recipe's "
+            "anchors to the teacher's"
+        )
     with forked("teacher"):
         student = task.build()
     assert_same_outputs(student, network, task.example(), str(place))
