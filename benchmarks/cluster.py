@@ -28,20 +28,11 @@ import yaml
 import results
 from ablab import records
 from ablab.study.executors import ray
+from faults import ASKED
 
-STUDY: dict[str, Any] = {
+STUDY: dict[str, Any] = ASKED | {  # with runs that are long enough to die in
     "name": "cluster",
-    "baseline": {
-        "task": "detection",
-        "data": {"path": "photo-digits", "classes": 3, "size": 64, "scenes": [12, 6, 6]},
-        "train": {"epochs": 4, "image_size": 64, "batch": 4, "threads": 1},
-    },
-    "changes": [
-        {"name": "cbam", "because": "attention", "edits": [{"op": "insert", "after": "backbone.out", "part": "cbam"}]}
-    ],
-    "controls": [],
-    "seeds": 3,
-    "judge": {"metric": "AP50", "smallest_interesting": 0.05},
+    "baseline": ASKED["baseline"] | {"train": ASKED["baseline"]["train"] | {"epochs": 4}},
 }
 KINDS = ("worker", "node", "driver")
 KILLS = 3  # a round

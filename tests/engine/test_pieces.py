@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 import torch
 from tiny import Net, Tiny, fresh, recipe
+from told import Told
 from torch import nn
 
 from ablab.config import override
 from ablab.engine.evaluate import evaluate
-from ablab.engine.events import Silent
 from ablab.engine.fit import Fitted, fit
 from ablab.engine.pieces import Beginning, as_kept, division, halved
 from ablab.engine.snapshot import Snapshots
@@ -37,14 +37,6 @@ class Small(Tiny):
     def hold(self, batch: dict[str, Any]) -> None:
         if len(batch["ids"]) > self.most and self.steps >= self.begins:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB. GPU 0 has ...")
-
-
-class Told(Silent):
-    def __init__(self) -> None:
-        self.said: list[str] = []
-
-    def say(self, text: str) -> None:
-        self.said.append(text)
 
 
 def trained(task: Tiny, model: nn.Module | None = None, **options: Any) -> Fitted:

@@ -4,6 +4,7 @@ from typing import Any
 import pytest
 import torch
 from tiny import Tiny, fresh, recipe
+from told import Told
 
 from ablab.engine import snapshot
 from ablab.engine.checkpoint import save_weights
@@ -14,14 +15,6 @@ from ablab.errors import RunError, StoreError
 
 ABOUT = {"device": "cpu", "key": ("study", 0)}
 TENSORS = {"model/a": torch.arange(6.0).view(2, 3), "model/b": torch.tensor(7), "x": torch.zeros(0, 2)}
-
-
-class Said(Silent):
-    def __init__(self) -> None:
-        self.said: list[str] = []
-
-    def say(self, text: str) -> None:
-        self.said.append(text)
 
 
 def test_what_is_written_comes_back(tmp_path: Path) -> None:
@@ -107,7 +100,7 @@ def same(first: Fitted, second: Fitted) -> bool:
 
 
 def test_one_that_is_whole_is_gone_on_from_even_at_the_end(tmp_path: Path) -> None:
-    first, told = train(tmp_path, Silent()), Said()
+    first, told = train(tmp_path, Silent()), Told()
     second = train(tmp_path, told)
     assert told.said == ["goes on from step 10 of 10"]
     assert same(first, second)
@@ -117,7 +110,7 @@ def test_one_that_is_whole_is_gone_on_from_even_at_the_end(tmp_path: Path) -> No
 
 @pytest.mark.parametrize("how", ["cut", "other run", "other network"])
 def test_a_snapshot_of_no_use_is_said_and_training_starts_anew(tmp_path: Path, how: str) -> None:
-    first, told = train(tmp_path, Silent()), Said()
+    first, told = train(tmp_path, Silent()), Told()
     path = tmp_path / "s"
     if how == "cut":
         path.write_bytes(path.read_bytes()[:-7])
@@ -145,7 +138,7 @@ def test_a_full_disk_is_said_once_and_training_goes_on(tmp_path: Path, monkeypat
         raise StoreError(f"cannot write {path}: No space left on device")
 
     monkeypatch.setattr(snapshot, "save_weights", full)
-    told = Said()
+    told = Told()
     first = train(tmp_path, told)
     assert len(told.said) == 1
     assert "No space left" in told.said[0]
@@ -166,6 +159,6 @@ def test_memory_that_runs_out_keeps_the_snapshot(tmp_path: Path) -> None:
     task, key = Large(recipe(epochs=2)), ("study", 0)
     with pytest.raises(RunError, match="out of memory"):
         fit(task, fresh(), task.data(key), task.recipe, key=key, snapshots=Snapshots(tmp_path / "s", every=0.0))
-    told = Said()
+    told = Told()
     train(tmp_path, told)
     assert told.said == ["goes on from step 1 of 10"]

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from tiny_study import tiny
+from told import Told
 
 from ablab.engine.events import Silent
 from ablab.errors import StoreError
@@ -24,14 +25,6 @@ from ablab.study.claims import claimed, holder
 from ablab.study.design import arms
 from ablab.study.owner import Owner, alive, owner, this_process
 from ablab.study.progress import Progress
-
-
-class Told(Silent):
-    def __init__(self) -> None:
-        self.said: list[str] = []
-
-    def say(self, text: str) -> None:
-        self.said.append(text)
 
 
 def progress(place: Path) -> Progress:

@@ -9,6 +9,7 @@ import pytest
 import torch
 import work
 from tiny_study import tiny
+from told import Told
 
 from ablab.engine.events import Silent
 from ablab.recipe import TrainRecipe
@@ -22,14 +23,8 @@ from ablab.study.executors.room import Memory, least_used
 from ablab.study.peaks import Peaks
 
 
-class Told(Silent):
-    def __init__(self) -> None:
-        self.said: list[str] = []
-
-    def say(self, text: str) -> None:
-        self.said.append(text)
-
-    def row(self, label: str) -> Told:
+class Hearing(Told):
+    def row(self, label: str) -> Hearing:
         return self
 
 
@@ -96,7 +91,7 @@ def test_what_runs_beside_will_still_take_is_promised(monkeypatch: pytest.Monkey
 def test_runs_wait_for_memory_and_one_is_always_under_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(room, "available", lambda: 1000.0)
     monkeypatch.setattr(room, "held", lambda _: 0.0)
-    told, place = Told(), tmp_path / "one"
+    told, place = Hearing(), tmp_path / "one"
     jobs = [Job(f"run {n}", work.alone, (place,), memory=lambda: 600.0) for n in range(3)]
     jobs.append(Job("larger than the machine", work.alone, (place,), memory=lambda: 1e9))
     assert [(job.name, error) for job, error in execute(jobs, 4, told, always)] == [(job.name, "") for job in jobs]

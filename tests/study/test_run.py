@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 import yaml
 from tiny_study import TINY, tiny
+from told import Told
 
 from ablab import records
 from ablab.engine.events import Silent
@@ -30,14 +31,6 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, 
     """The tiny study, run once for the tests of this file."""
     folder = tmp_path_factory.mktemp("study") / "tiny"
     return folder, running.run(tiny(), folder, jobs=2, display=Silent())
-
-
-class Told(Silent):
-    def __init__(self) -> None:
-        self.said: list[str] = []
-
-    def say(self, text: str) -> None:
-        self.said.append(text)
 
 
 def copied(folder: Path, to: Path) -> Path:
