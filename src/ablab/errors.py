@@ -62,6 +62,10 @@ class RunError(AblabError):
     """Something failed while running, through no mistake in the input."""
 
 
+class TooLarge(RunError):
+    """A card's memory does not hold what is done at once."""
+
+
 class Diverged(RunError):
     """The loss or a weight became NaN or infinite."""
 

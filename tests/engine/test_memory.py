@@ -6,7 +6,7 @@ import torch
 from tiny import recipe
 
 from ablab.engine.memory import explained
-from ablab.errors import Diverged, RunError
+from ablab.errors import Diverged, RunError, TooLarge
 
 
 def test_a_real_allocation_that_fails_says_what_to_lower() -> None:
@@ -27,6 +27,14 @@ def test_a_real_allocation_that_fails_says_what_to_lower() -> None:
 def test_every_way_to_say_it(error: Exception) -> None:
     with pytest.raises(RunError, match=r"out of memory with batches of 8 .*\([^\n]*\)$"), explained(recipe().train):
         raise error
+
+
+def test_only_a_card_is_too_small_for_a_batch() -> None:
+    with pytest.raises(TooLarge), explained(recipe().train):
+        raise torch.OutOfMemoryError("CUDA out of memory.")
+    with pytest.raises(RunError) as caught, explained(recipe().train):
+        raise MemoryError
+    assert not isinstance(caught.value, TooLarge)
 
 
 def test_a_killed_loader_process_is_told_apart() -> None:

@@ -103,6 +103,13 @@ def test_pieces_divide_the_batch(batch: int, sizes: list[int]) -> None:
     assert found == sizes
 
 
+def test_every_process_of_a_team_keeps_two_images() -> None:
+    smaller = halved(recipe(batch=16, devices=3).train)
+    assert smaller
+    assert smaller.batch == 8
+    assert halved(smaller) is None  # 4 images are less than two for each of three
+
+
 def test_a_network_without_batch_norm_has_nothing_else_to_be_told() -> None:
     asked = recipe(batch=8).train
     divided = halved(asked)
@@ -136,15 +143,15 @@ def test_a_killed_training_goes_on_in_the_pieces_of_its_snapshot(tmp_path: Path)
     path = tmp_path / "snapshot.safetensors"
     tensors, plain = training.state()
     Snapshots(path, "run").write(training.about(), tensors, plain | {"elapsed": 0.0})
-    assert as_kept(given, Snapshots(path, "run")).train == divided
-    assert as_kept(given, Snapshots(path, "another")).train == given.train
-    assert as_kept(given, None).train == given.train
+    assert as_kept(given.train, Snapshots(path, "run")) == divided
+    assert as_kept(given.train, Snapshots(path, "another")) == given.train
+    assert as_kept(given.train, None) == given.train
     events = Told()
     found = trained(Tiny(given), events=events, snapshots=Snapshots(path, "run"))
     assert any(line.startswith("goes on from step 0") for line in events.said), events.said
     assert same(found.model, trained(task).model)
     path.write_bytes(b"damaged")
-    assert as_kept(given, Snapshots(path, "run")).train == given.train
+    assert as_kept(given.train, Snapshots(path, "run")) == given.train
 
 
 def test_an_evaluation_halves_what_it_predicts_at_a_time_and_finds_the_same() -> None:

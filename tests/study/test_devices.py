@@ -28,19 +28,36 @@ class HalvedReLU(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         return x.relu() / 2
 """
+SMALL = """
+import torch
+from torch import Tensor, distributed, nn
+from ablab import register
+
+@register("activation", "small_card")
+class SmallCard(nn.SiLU):
+    '''SiLU; rank 1's card holds three images.  (*) -> (*)'''
+    def forward(self, x: Tensor) -> Tensor:
+        if distributed.is_initialized() and distributed.get_rank() and len(x) > 3:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB.")
+        return super().forward(x)
+"""
 
 
 class Told(Silent):
     def __init__(self) -> None:
         self.names: list[str] = []
+        self.said: list[str] = []
+
+    def say(self, text: str) -> None:
+        self.said.append(text)
 
     def begin(self, name: str, total: int) -> None:
         self.names.append(name)
 
 
-def arm(**settings: object) -> Arm:
+def arm(part: str = "halved_relu", **settings: object) -> Arm:
     train = TINY["baseline"]["train"] | {"device": "cpu", "devices": 2} | settings
-    edits = (Edit(op="replace", of="silu", part="halved_relu"),)
+    edits = (Edit(op="replace", of="silu", part=part),)
     return Arm("own", "change", "", tiny(baseline=TINY["baseline"] | {"train": train}).baseline, edits, stream="tiny")
 
 
@@ -70,6 +87,25 @@ def test_what_fails_in_a_rank_fails_as_it_would_alone(plugin: Path, tmp_path: Pa
     with pytest.raises(ConfigError, match="halved_relu"):
         train(arm(), KEY, tmp_path, spec.Judge(metric="AP50"), Silent())
     assert not list(tmp_path.rglob("record.json"))
+
+
+def test_where_a_rank_runs_out_of_memory_all_begin_again_in_smaller_batches(tmp_path: Path) -> None:
+    """The same weights to the bit as with the smaller batches from the start."""
+    plugin, told = tmp_path / "small.py", Told()
+    plugin.write_text(SMALL)
+    registry.load_plugins([plugin])
+    judge = spec.Judge(metric="AP50")
+    first = train(arm("small_card", batch=8), KEY, tmp_path / "first", judge, told, [plugin])
+    assert first.status == "done", first.error
+    assert [line for line in told.said if "beginning again with batches of 4, 2 a step" in line]
+    assert any("trained in batches of 4 with train.accumulate 2, so a step still has 8" in note for note in first.notes)
+    second = train(arm("small_card", batch=4, accumulate=2), KEY, tmp_path / "second", judge, Silent(), [plugin])
+    assert first.batch_hash == second.batch_hash
+    weights = [(tmp_path / name / KEY.folder / "weights.safetensors").read_bytes() for name in ("first", "second")]
+    assert weights[0] == weights[1]
+    third = train(arm("small_card", batch=9), KEY, tmp_path / "third", judge, Silent(), [plugin])
+    assert third.status == "failed"
+    assert "out of memory with batches of 9" in third.error
 
 
 def test_divergence_is_recorded_as_such(tmp_path: Path) -> None:

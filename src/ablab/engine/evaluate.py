@@ -13,9 +13,9 @@ from ablab.contracts import Items, Meter, SampleSet, Task
 from ablab.engine.events import Events, Silent, working
 from ablab.engine.loading import in_order, load
 from ablab.engine.memory import explained
-from ablab.engine.pieces import free, too_large
+from ablab.engine.pieces import free
 from ablab.engine.precision import choose
-from ablab.errors import DataError, RunError
+from ablab.errors import DataError, TooLarge
 from ablab.recipe import Recipe
 
 
@@ -44,8 +44,8 @@ def evaluate(
         while True:
             try:
                 return _items(task, model, samples, recipe, events, size, name)
-            except RunError as error:
-                if not too_large(error) or size == 1:
+            except TooLarge as error:
+                if size == 1:
                     raise
                 events.say(f"{error}; beginning again with {size // 2} at a time")
             size //= 2

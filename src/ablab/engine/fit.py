@@ -30,10 +30,10 @@ from ablab.engine.events import Events, Silent, working
 from ablab.engine.ledger import Row, write_curves
 from ablab.engine.loading import in_order, joined, load
 from ablab.engine.memory import explained, keep_freed
-from ablab.engine.pieces import Beginning, as_kept, division, halved, too_large
+from ablab.engine.pieces import Beginning, again, as_kept, division, halved, in_pieces
 from ablab.engine.snapshot import Snapshots
 from ablab.engine.training import Training
-from ablab.errors import ConfigError, DataError, RunError, StoreError
+from ablab.errors import ConfigError, DataError, RunError, StoreError, TooLarge
 from ablab.recipe import Recipe
 from ablab.streams import Key
 
@@ -73,6 +73,7 @@ def fit(
     direction: Literal["max", "min"] = "max",
     snapshots: Snapshots | None = None,
     team: Team = ALONE,
+    batch: int | None = None,
 ) -> Fitted:
     """Train `model` in place on `splits.train`, and load the weights that the checkpoint rule names.
 
@@ -83,7 +84,8 @@ def fit(
     equal arguments; rank 0 alone validates, writes and shows, and its result is the one that counts.
 
     Where a card's memory runs out, the training begins again in batches of half the size with `train.accumulate`
-    doubled, as often as it takes, and a note says so. A team's does not: its ranks would have to agree.
+    doubled, as often as it takes, and a note says so. A team's raises TooLarge: its ranks have to agree. Who calls them
+    again names a smaller `batch`, which divides the recipe's, to begin with.
 
     Raises Diverged where a loss or gradient is not finite, DataError for an empty split, ConfigError where a setting
     does not fit the network or wants a metric and none came, RunError where memory runs out or the team does not agree.
@@ -97,7 +99,8 @@ def fit(
         raise DataError("the training split is empty: expected at least one sample")
     keep_freed()
     shown, place = events if events and team.leads else Silent(), folder if team.leads else None
-    beginning, tried = Beginning(model), recipe if team.size > 1 else as_kept(recipe, snapshots)
+    kept = as_kept(train, snapshots) if team.size == 1 else train
+    beginning, tried = Beginning(model), recipe.model_copy(update={"train": in_pieces(train, batch) if batch else kept})
     while True:
         try:
             with explained(tried.train):
@@ -105,11 +108,11 @@ def fit(
                 fitted = _trained(training, splits, shown, place, snapshots)
             said = division(train, tried.train, model)
             return replace(fitted, notes=(*fitted.notes, said)) if said else fitted
-        except RunError as error:
-            smaller = halved(tried.train) if too_large(error) and team.size == 1 else None
+        except TooLarge as error:
+            smaller = halved(tried.train) if team.size == 1 else None
             if smaller is None:
                 raise
-            shown.say(f"{error}; beginning again with batches of {smaller.batch}, {smaller.accumulate} a step")
+            shown.say(again(error, smaller))
         beginning.restore(model)
         tried = tried.model_copy(update={"train": smaller})
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 import torch
 
-from ablab.errors import AblabError, RunError
+from ablab.errors import AblabError, RunError, TooLarge
 from ablab.recipe import TrainRecipe
 
 SIGNS = ("not enough memory", "can't allocate memory", "Cannot allocate memory", "out of memory", "Insufficient memory")
@@ -33,7 +33,10 @@ def keep_freed() -> None:
 
 @contextmanager
 def explained(train: TrainRecipe) -> Iterator[None]:
-    """Raise RunError, which says what to lower, where memory runs out inside. Other errors come through."""
+    """Raise RunError, which says what to lower, where memory runs out inside, and TooLarge where it is a card's.
+
+    Other errors come through.
+    """
     try:
         yield
     except AblabError:
@@ -49,7 +52,8 @@ def explained(train: TrainRecipe) -> Iterator[None]:
         memory = isinstance(error, torch.OutOfMemoryError | MemoryError)
         if memory or any(sign in said for sign in SIGNS):
             first = said.strip().splitlines()[0] if said.strip() else type(error).__name__
-            raise RunError(
+            kind = TooLarge if isinstance(error, torch.OutOfMemoryError) else RunError
+            raise kind(
                 f"out of memory with {size}: lower train.batch and raise train.accumulate by as much (the same step in "
                 f"smaller pieces), or lower train.image_size ({first})"
             ) from error

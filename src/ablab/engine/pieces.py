@@ -4,7 +4,8 @@
 
 The training begins again with the smaller recipe instead of going on with it: so its result is that recipe's, to the
 bit, and does not depend on the step in which the memory ran out. A step still moves by the same images. Batch norm,
-which sees one piece at a time, is another: a note says so.
+which sees one piece at a time, is another: a note says so. A team's processes begin again together, from outside
+(`study.train`): a rank alone cannot know that another's memory ran out.
 """
 
 from __future__ import annotations
@@ -17,10 +18,10 @@ import torch
 from torch import nn
 
 from ablab.engine.snapshot import Snapshots
-from ablab.errors import RunError, StoreError
-from ablab.recipe import Recipe, TrainRecipe
+from ablab.errors import StoreError, TooLarge
+from ablab.recipe import TrainRecipe
 
-LEAST = 2  # images in a piece: batch norm cannot train on one where maps are 1 x 1
+LEAST = 2  # images in a process's piece: batch norm cannot train on one where maps are 1 x 1
 
 
 class Beginning:
@@ -52,31 +53,31 @@ def _tensors(model: nn.Module) -> dict[str, torch.Tensor]:
     return dict(chain(model.named_parameters(), model.named_buffers()))
 
 
-def too_large(error: RunError) -> bool:
-    """Whether a card ran out of memory, as `engine.memory.explained` told it."""
-    return isinstance(error.__cause__, torch.OutOfMemoryError)
-
-
 def halved(train: TrainRecipe) -> TrainRecipe | None:
     """The same step in pieces of half the size, or less where the batch cannot be halved; None where none is left.
 
     A piece divides the batch, so that a step has as many images as before.
     """
-    sizes = [size for size in range(LEAST, train.batch // 2 + 1) if train.batch % size == 0]
-    return _in_pieces(train, sizes[-1]) if sizes else None
+    sizes = [size for size in range(LEAST * train.devices, train.batch // 2 + 1) if train.batch % size == 0]
+    return in_pieces(train, sizes[-1]) if sizes else None
 
 
-def as_kept(recipe: Recipe, snapshots: Snapshots | None) -> Recipe:
-    """The recipe in the pieces in which an earlier process trained it, where it left a snapshot."""
-    train = recipe.train
+def as_kept(train: TrainRecipe, snapshots: Snapshots | None) -> TrainRecipe:
+    """The step in the pieces in which an earlier process trained, where it left a snapshot."""
     with suppress(StoreError):
         size = snapshots.about("batch") if snapshots else None
         if isinstance(size, int) and LEAST <= size < train.batch and train.batch % size == 0:
-            return recipe.model_copy(update={"train": _in_pieces(train, size)})
-    return recipe
+            return in_pieces(train, size)
+    return train
 
 
-def _in_pieces(train: TrainRecipe, size: int) -> TrainRecipe:
+def again(error: TooLarge, smaller: TrainRecipe) -> str:
+    """What is said before the training begins again."""
+    return f"{error}; beginning again with batches of {smaller.batch}, {smaller.accumulate} a step"
+
+
+def in_pieces(train: TrainRecipe, size: int) -> TrainRecipe:
+    """The same step in pieces of `size`, which divides the batch."""
     several = train.accumulate * (train.batch // size)
     return train.model_copy(update={"batch": size, "accumulate": several})
 

@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import nn
@@ -24,8 +24,9 @@ from ablab.engine.evaluate import evaluate
 from ablab.engine.events import Events, Silent
 from ablab.engine.fit import Fitted, fit
 from ablab.engine.ledger import write_curves
+from ablab.engine.pieces import again, as_kept, halved
 from ablab.engine.snapshot import Snapshots
-from ablab.errors import AblabError, Diverged, RunError, StoreError, UserError
+from ablab.errors import AblabError, Diverged, RunError, StoreError, TooLarge, UserError
 from ablab.measure import flops, parameters, peak_memory_mb
 from ablab.records import RunKey, RunRecord, read_items, write_items, write_json, write_record
 from ablab.study import after
@@ -101,26 +102,44 @@ def _share(arm: Arm, key: RunKey, place: Path, judge: Judge, events: Events, plu
         record = _train(arm, key, place, judge, events, team)
         team.leave()
     elif arm.recipe.train.devices > 1:
-        record = together(_rank, (plugins, arm, key, place, judge), arm.recipe.train, events)
+        record = _several(arm, key, place, judge, events, plugins)
     else:
         record = _train(arm, key, place, judge, events, ALONE)
     assert record  # rank 0 has one
     return replace(record, notes=(*record.notes, note)) if note else record
 
 
+def _several(
+    arm: Arm, key: RunKey, place: Path, judge: Judge, events: Events, plugins: Sequence[Path]
+) -> RunRecord | None:
+    """Train in several processes of this machine, anew in smaller pieces where a card's memory runs out."""
+    train = as_kept(arm.recipe.train, _snapshots(key, place, SNAPSHOT))
+    while True:
+        try:
+            return cast(RunRecord, together(_rank, (plugins, arm, key, place, judge, train.batch), train, events))
+        except TooLarge as error:
+            smaller = halved(train)
+            if smaller is None:
+                raise
+            events.say(again(error, smaller))
+            train = smaller
+
+
 def _rank(
-    plugins: Sequence[Path], arm: Arm, key: RunKey, place: Path, judge: Judge, events: Events, team: Team
+    plugins: Sequence[Path], arm: Arm, key: RunKey, place: Path, judge: Judge, batch: int, events: Events, team: Team
 ) -> RunRecord | None:
     registry.load_plugins(list(plugins))
-    return _train(arm, key, place, judge, events, team)
+    return _train(arm, key, place, judge, events, team, batch)
 
 
 def _snapshots(key: RunKey, place: Path, name: str) -> Snapshots:
     return Snapshots(place / name, key.fingerprint)
 
 
-def _train(arm: Arm, key: RunKey, place: Path, judge: Judge, events: Events, team: Team) -> RunRecord | None:
-    """Rank 0 evaluates and writes; the other ranks are done when the network is trained."""
+def _train(
+    arm: Arm, key: RunKey, place: Path, judge: Judge, events: Events, team: Team, batch: int | None = None
+) -> RunRecord | None:
+    """Rank 0 evaluates and writes; the other ranks are done when the network is trained, in pieces of `batch`."""
     start = time.perf_counter()
     torch.set_num_threads(arm.recipe.train.threads)
     task = taught(registry.task(arm.recipe.task)[1](arm.recipe), arm.recipe, arm.teacher)
@@ -137,6 +156,7 @@ def _train(arm: Arm, key: RunKey, place: Path, judge: Judge, events: Events, tea
         metric=judge.metric,
         direction=judge.direction,
         team=team,
+        batch=batch,
     )
     cost = _size(made.model, task)
     said = events if team.leads else Silent()

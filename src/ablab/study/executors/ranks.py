@@ -31,6 +31,7 @@ from ablab.errors import (
     RunError,
     StoreError,
     SurgeryError,
+    TooLarge,
     UserError,
 )
 from ablab.recipe import TrainRecipe
@@ -41,7 +42,7 @@ GRACE = 3.0  # seconds in which a rank's own error waits for news of one that di
 
 
 # What can travel as a sentence, the nearest first.
-OURS = (Diverged, StoreError, RunError, SurgeryError, DataError, ConfigError, UserError, AblabError)
+OURS = (Diverged, TooLarge, StoreError, RunError, SurgeryError, DataError, ConfigError, UserError, AblabError)
 
 
 @dataclass
