@@ -261,6 +261,18 @@ def test_a_folder_that_the_nodes_do_not_see_is_refused(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_node_that_dies_as_it_looks_is_not_taken_for_its_neighbours(
+    joined: Ray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All nodes here have one name and address."""
+    answers = ["", "", None]
+    monkeypatch.setattr(Ray, "_answer", lambda *_: answers.pop(0))
+    joined.ready(tmp_path, [train(threads=1)])
+    answers = [None, None, None]
+    with pytest.raises(StoreError, match="no node of the cluster has looked at"):
+        joined.ready(tmp_path, [train(threads=1)])
+
+
 def test_every_record_once_and_the_same_weights_though_worker_node_and_driver_die(
     machines: Machines, joined: Ray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -219,11 +219,11 @@ class Ray:
         done, late = self._ray.wait(list(asked), num_returns=len(asked), timeout=SIGHT_SECONDS)
         for ref in late:
             self._ray.cancel(ref, force=True)
-        answers = {asked[ref]: self._answer(ref) for ref in done}
-        blind = [f"node {name}: {answer}" for name, answer in answers.items() if answer]
+        answers = [(asked[ref], self._answer(ref)) for ref in done]  # two nodes may be of one name
+        blind = [f"node {name}: {answer}" for name, answer in answers if answer]
         if blind:
             raise _blind("; ".join(blind), token)
-        if "" not in answers.values():
+        if all(answer is None for _, answer in answers):
             raise StoreError(
                 f"no node of the cluster has looked at {token.parent}: each died over it, lacked memory, or did not "
                 f"answer within {SIGHT_SECONDS:.0f} s; `ray status` tells of them"
