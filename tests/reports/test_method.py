@@ -51,3 +51,17 @@ def test_luck_among_many_intervals_is_counted(golden, count, said):
 def test_those_that_did_not_survive_are_named(golden):
     assert "lr-times-10 also diverged" in method.survivors(golden)
     assert method.survivors(replace(golden, arms=golden.arms[:2])) == ""
+
+
+def test_one_reason_is_told_once(golden):
+    few, none = "4 groups of images: fewer than 10", "no images"
+    reasons = dict(zip((arm.name for arm in golden.compared), [few, none, few], strict=False))
+    arms = tuple(
+        replace(a, population=a.population and replace(a.population, refused=reasons.get(a.name, "")))
+        for a in golden.arms
+    )
+    first, second, third = [arm.name for arm in golden.compared][:3]
+    assert method.unseen(replace(golden, arms=arms)) == [
+        f"{first} and {third}: no interval over images. {few}.",
+        f"{second}: no interval over images. {none}.",
+    ]

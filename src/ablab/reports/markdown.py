@@ -23,7 +23,7 @@ def as_markdown(view: View) -> str:
         _section("Verdicts", [*_verdicts(view), "", _plain(method.coverage(view)), ""]),
         [f"- {_plain(note)}" for note in sentences.notes(view)],
         _section(f"{view.metric} of every seed{f', {view.split} split' if view.split else ''}", _scores(view)),
-        _section("What each interval covers", _grid(found, SPANS, *_refused(view)))
+        _section("What each interval covers", _grid(found, SPANS, *method.unseen(view)))
         if (found := grids.spans(view))
         else [],
         _section("Noise, and what this study could see", _noise(view, found))
@@ -56,11 +56,6 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
 def _grid(grid: grids.Grid, *said: str) -> list[str]:
     rows = [[_plain(cell) for cell in (name, *cells)] for name, cells in grid.rows]
     return [line for text in said if text for line in (_plain(text), "")] + _table(list(map(_plain, grid.head)), rows)
-
-
-def _refused(view: View) -> list[str]:
-    refused = [(arm.name, arm.population.refused) for arm in view.compared if arm.population]
-    return [f"{name}: no interval over images. {reason}." for name, reason in refused if reason]
 
 
 def _noise(view: View, grid: grids.Grid) -> list[str]:

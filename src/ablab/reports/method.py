@@ -134,6 +134,15 @@ def survivors(view: View) -> str:
     )
 
 
+def unseen(view: View) -> list[str]:
+    """Arms without an interval over images, and why; those of one reason in one sentence."""
+    why: dict[str, list[str]] = {}
+    for arm in view.compared:
+        if arm.population and arm.population.refused:
+            why.setdefault(arm.population.refused, []).append(arm.name)
+    return [f"{numerals.listing(arms)}: no interval over images. {reason}." for reason, arms in why.items()]
+
+
 def chances(count: int, view: View) -> str:
     """How many of so many pointwise intervals miss zero by luck alone."""
     expected = numerals.score(count * view.alpha).rstrip("0").rstrip(".")
