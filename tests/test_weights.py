@@ -146,7 +146,12 @@ def safetensors_bytes(path: Path) -> bytes:
         ("w.safetensors", lambda whole: whole[:40], "damaged or no safetensors file"),
         ("w.safetensors", lambda whole: whole[:5], "damaged or no safetensors file"),
         ("w.safetensors", lambda whole: b"", "is empty"),
-        ("w.safetensors", lambda whole: b"<html>404</html>", "damaged or no safetensors file"),
+        ("w.safetensors", lambda whole: b"<html>404</html>", "is no safetensors file; copy"),
+        (
+            "w.safetensors",
+            lambda whole: b"\x80\x02}q\x00(X\x01\x00\x00\x00a",
+            r"no safetensors file \(it looks like a pickle\)",
+        ),
         ("w.safetensors", lambda whole: struct.pack("<Q", 2**62) + whole[8:], "damaged or no safetensors file"),
         ("w.bin", lambda whole: struct.pack("<Q", 2**31) + b"{" * 100, "damaged or no safetensors file"),
         ("w.bin", lambda whole: whole[:-10], "damaged or no safetensors file"),

@@ -86,7 +86,25 @@ def _safetensors(path: Path) -> dict[str, Tensor]:
         with safe_open(path, framework="pt") as file:
             return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no mapping
     except (OSError, SafetensorError) as error:
+        if said := no_safetensors(path):
+            raise ConfigError(f"{path} {said}; copy or download it again, or {EXPORT}") from None
         raise ConfigError(f"{path} is damaged or no safetensors file: {error}; copy or download it again") from None
+
+
+def no_safetensors(path: Path) -> str:
+    """A sentence about a file that begins as anything but a safetensors file; empty where it may be one, or is cut off.
+
+    A safetensors file begins with the length of its header in eight bytes, and then `{`.
+    """
+    try:
+        with path.open("rb") as file:
+            head = file.read(9)
+    except OSError:
+        return ""
+    if len(head) < 9 or head[8:] == b"{":
+        return ""
+    pickle = head[:1] == b"\x80" or head[:2] == b"PK"  # protocol 2 and later; a zip is what torch puts its own into
+    return "is no safetensors file" + (" (it looks like a pickle)" if pickle else "")
 
 
 def _torch(path: Path, head: bytes) -> Any:

@@ -56,7 +56,7 @@ def test_a_damaged_file_is_no_traceback(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "w.safetensors"
     path.write_bytes(content)
     for read in (read_weights, read_metadata):
-        with pytest.raises(StoreError, match=r"damaged or no safetensors file.*run again"):
+        with pytest.raises(StoreError, match=r"no safetensors file.*run again"):
             read(path)
 
 

@@ -73,7 +73,9 @@ def test_paths_are_relative_to_the_study(files: Path, tmp_path: Path) -> None:
     assert made["word"].model.backbone.args["name"] == "resnet18"  # type: ignore[attr-defined]
 
 
-def test_a_run_is_named_by_the_content_of_its_files(files: Path, tmp_path: Path) -> None:
+def test_a_run_is_named_by_the_content_of_its_files(
+    files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     arm = arms(tiny())[0]
 
     def name(changes: dict[str, Any]) -> str:
@@ -94,6 +96,8 @@ def test_a_run_is_named_by_the_content_of_its_files(files: Path, tmp_path: Path)
     assert before != name({"start.weights": str(copy)})
     folder = name({"start.weights": str(files)})  # as a run's folder
     assert folder == name({"start.weights": str(files / "weights.safetensors")})
+    monkeypatch.chdir(files.parent)  # where a bare name is a folder, too
+    assert folder == name({"start.weights": files.name})
 
 
 def test_the_baseline_is_loaded_before_the_operation(files: Path) -> None:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from ablab.errors import ConfigError, StoreError
 from ablab.records import write_bytes
+from ablab.weights import no_safetensors
 
 
 def save_weights(
@@ -91,6 +92,10 @@ def _opened(path: Path) -> Any:
     except FileNotFoundError:
         raise StoreError(f"no file {path}") from None
     except (OSError, SafetensorError) as error:
+        if said := no_safetensors(path):
+            raise StoreError(
+                f"{path} {said}; it was not opened; put the right one back, or delete it and run again"
+            ) from None
         raise StoreError(f"{path} is damaged or no safetensors file: {error}; delete it and run again") from None
 
 

@@ -180,6 +180,8 @@ def run_fingerprint(arm: Arm, seed: int, manifest: str, plugins: str, version: s
         recipe.pop("distill")
     else:
         recipe["distill"]["teacher"] = arm.teacher or teacher_hash(arm.recipe)
+    if arm.recipe.start:
+        recipe["start"]["weights"] = _content(arm.recipe.start.weights)
     if not arm.recipe.train.sync_norm:
         recipe["train"].pop("sync_norm")
     for speed in ("workers", "cache", "cache_gb"):
@@ -193,8 +195,12 @@ def teacher_hash(recipe: Recipe) -> str:
     """What names a recipe's teacher: the hash of its weights; its path where it has none, and "" without a teacher."""
     if recipe.distill is None:
         return ""
-    whole = Path(recipe.distill.teacher).absolute()  # for a bare name is no file's to `by_content`
-    found: str = by_content(str(whole))
+    return _content(recipe.distill.teacher)
+
+
+def _content(place: str) -> str:
+    """`by_content` of what is known to be a path: it takes a bare name for a word."""
+    found: str = by_content(str(Path(place).absolute()))
     return found
 
 
