@@ -112,7 +112,17 @@ def test_a_users_mistake_is_a_line(
     assert not (pictures.parent / "predictions").exists()
 
 
+def test_a_model_that_is_not_there_is_told_before_its_images(run: Path) -> None:
+    done = ablab("predict", run.with_name("nowhere"), "absent.jpg")
+    assert done.exit_code == 2
+    assert "no folder" in done.stderr
+    done = ablab("predict", run, "absent.jpg")
+    assert "no image, video or folder absent.jpg" in done.stderr
+
+
 def test_people_get_a_line_a_source(run: Path, pictures: Path, tmp_path: Path) -> None:
+    one = ablab("predict", run, pictures / "a.png", "--folder", tmp_path / "one", "--no-draw", "--threshold", 1)
+    assert "1 image, " in one.stdout
     (pictures / "a.png").rename(pictures / "a[red]b.png")  # which rich would take for a colour
     done = ablab("predict", run, pictures, "--folder", tmp_path / "out", "--no-draw", "--threshold", 1)
     assert done.exit_code == 0, done.output

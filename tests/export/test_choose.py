@@ -42,12 +42,14 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
 
 def test_the_fastest_is_chosen_and_remembered(copied: Bundle, patient: Model, clock: dict[str, float]) -> None:
     clock["openvino"] = 3.0
-    chosen = choose(copied, network=lambda: patient.network, threads=1, batch=2)
+    said: list[str] = []
+    chosen = choose(copied, network=lambda: patient.network, threads=1, batch=2, say=said.append)
     assert chosen.name == "openvino"
     assert {row.runtime for row in chosen.table} == {n for n in copied.card.runtimes if RUNTIMES[n].auto}
     assert chosen.runner(np.zeros((2, 64, 96, 3), np.uint8))[0].shape[0] == 2
     clock["onnx"] = 1.0
-    again = choose(copied, network=lambda: patient.network, threads=1, batch=2)
+    again = choose(copied, network=lambda: patient.network, threads=1, batch=2, say=said.append)
+    assert said == [f"first use on this machine: time every runtime of {copied.folder}"]
     assert (again.name, clock["measured"]) == ("openvino", 1)
     assert choose(copied, network=lambda: patient.network, threads=2, batch=2).name == "onnx"  # measured anew
     assert read_bundle(copied.folder)  # the table is no part of what is checked

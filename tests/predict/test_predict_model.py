@@ -58,7 +58,9 @@ def test_batches_are_lists() -> None:
         (torch.full((3, 4, 4), float("nan")), "expected 0 to 1"),
         (7, "got int"),
         (None, "got NoneType"),
-        ("absent.jpg", "no image at absent.jpg"),
+        ("absent.jpg", "no image absent.jpg"),
+        ("shots/*.jpg", r"no image shots/\*.jpg; `model.stream` takes patterns"),
+        ("http://10.0.0.1/a", "no image http://10.0.0.1/a; `model.stream` takes patterns and addresses"),
     ],
 )
 def test_what_is_no_image_is_said(given: object, said: str) -> None:
@@ -102,6 +104,20 @@ def test_a_threshold_is_reached_by_what_scores_it_exactly() -> None:
 def test_a_folder_is_no_image_and_stream_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"is a folder, not an image; `model\.stream` takes folders"):
         model()(tmp_path)
+
+
+def test_a_video_is_no_image_and_a_slip_is_told_the_nearest(tmp_path: Path) -> None:
+    (tmp_path / "film.mp4").write_bytes(b"x")
+    with pytest.raises(DataError, match=r"film\.mp4 is a video, not an image; `model\.stream` takes"):
+        model()(tmp_path / "film.mp4")
+    with pytest.raises(DataError, match=r"no image .*flim\.mp4; did you mean 'film\.mp4'\?$"):
+        model()(tmp_path / "flim.mp4")
+
+
+def test_a_model_says_what_it_is() -> None:
+    named = model()
+    named.name = "bundle in onnx"
+    assert repr(named) == f"Model(bundle in onnx: {', '.join(named.classes)})"
 
 
 def test_a_text_for_classes_is_one_name_not_its_letters() -> None:

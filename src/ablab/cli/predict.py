@@ -77,18 +77,22 @@ def predict(
         if ids and "coco" not in names:
             raise ConfigError("--ids would do nothing without --format coco; add it, or leave --ids out")
         from ablab import registry
+        from ablab.export import is_bundle
         from ablab.predict.asked import ask
         from ablab.predict.shipped import open_model
         from ablab.predict.sources import expand
         from ablab.predict.work import work
+        from ablab.study.single import run_folder
 
         registry.load_plugins(plugins or [])
+        if not run.is_file() and not is_bundle(run):
+            run_folder(run)  # the first word is looked at first, but opened last, for that takes seconds
         found = expand(sources)
-        model = open_model(run, settings(sets), runtime=runtime, batch=batch)
-        wanted = _classes(classes, model.classes)
-        asked = ask(model.thresholds, _thresholds(threshold, model.thresholds), wanted, tile, overlap)
         out = folder or Path("predictions")
         with display() as shown:
+            model = open_model(run, settings(sets), runtime=runtime, batch=batch, say=shown.say)
+            wanted = _classes(classes, model.classes)
+            asked = ask(model.thresholds, _thresholds(threshold, model.thresholds), wanted, tile, overlap)
             tally = work(model, found, asked, out, shown, forms=names, draw=draw, ids=ids, most=limit)
         answer(_document(tally, out, names), _lines(tally, out))
     if tally.failed:
@@ -143,7 +147,8 @@ def _lines(tally: Tally, out: Path) -> list[Any]:
     more = [f"... and {len(tally.found) - LINES} more"] if len(tally.found) > LINES else []
     speed = f", {tally.total / tally.seconds:.1f} a second" if tally.total else ""
     failed = f", {len(tally.failed)} failed" if tally.failed else ""
-    return [Text(line) for line in (*rows, *more, f"{tally.total} images{speed}{failed}: {out}")]
+    images = "1 image" if tally.total == 1 else f"{tally.total} images"
+    return [Text(line) for line in (*rows, *more, f"{images}{speed}{failed}: {out}")]
 
 
 def _frames(count: int) -> str:

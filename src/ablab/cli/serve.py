@@ -45,7 +45,7 @@ def serve(
         limits = Limits(round(max_megabytes * 1e6), round(max_pixels), timeout, waiting=max(64, 4 * batch))
         with listen(host, port) as door:
             registry.load_plugins([*(plugins or [])])
-            served = open_served(place, runtime, batch)
+            served = open_served(place, runtime, batch, lambda text: typer.echo(text, err=True))
             document = {"url": address(door), "model": served.model.name, "runtime": served.runtime}
             said = f"{document['url']}: {served.model.name} in {served.runtime}; Ctrl+C ends it"
             run(served, limits, wait_ms / 1e3, door, lambda: answer(document, said))

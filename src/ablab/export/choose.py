@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -55,18 +55,20 @@ def choose(
     batch: int = 1,
     rounds: int = ROUNDS,
     images: np.ndarray | None = None,
+    say: Callable[[str], None] = lambda text: None,
 ) -> Chosen:
     """Time every runtime that passed its parity check at `batch` images, in turn, and open the fastest.
 
     Each is also held against the first exact one on `images` (noise unless given): what a processor makes of bf16
     differs from machine to machine. The table is kept in the bundle's folder, where that can be written, and used again
-    on the same machine. Raises ConfigError where none runs.
+    on the same machine; `say` is told where it is made anew. Raises ConfigError where none runs.
     """
     key = _key(threads, batch)
     fastest = _fastest(known := _remembered(bundle, key))
     if fastest:
         with suppress(AblabError):  # it ran once; where it does not any more, measure again
             return Chosen(fastest, bundle.open(fastest, network=network, threads=threads, batch=batch), known)
+    say(f"first use on this machine: time every runtime of {bundle.folder}")
     images = _noise(batch, bundle.card.preprocessing.image_size) if images is None else images
     opened, rows = _open(bundle, network, threads, batch, images)
     latencies = in_turn({name: partial(runner, images) for name, runner in opened.items()}, rounds)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ablab.predict.pixels import Given
 
 BATCH = 16  # images that go through the network together: more gain little on a processor, and take memory
+SHOWN = 8  # classes that a model's name goes with
 HELD = 2**28  # bytes of images that wait for the network, or go through it together
 
 # Fitted images (B, h, w, 3) uint8 RGB -> boxes (B, N, 4) in their pixels and scores (B, N, C) in 0..1, float32.
@@ -64,6 +65,10 @@ class Model:
     ) -> None:
         self.finder, self.runner, self.batch, self.name, self.runtime = finder, runner, batch, name, runtime
         self.thresholds = dict(thresholds)
+
+    def __repr__(self) -> str:
+        more = f", ... ({len(self.classes)} in all)" if len(self.classes) > SHOWN else ""
+        return f"Model({self.name}: {', '.join(self.classes[:SHOWN])}{more})"
 
     @property
     def classes(self) -> tuple[str, ...]:

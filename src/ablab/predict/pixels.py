@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from glob import has_magic
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,8 +11,9 @@ import numpy as np
 import torch
 from PIL import Image, ImageOps
 
-from ablab.errors import DataError
+from ablab.errors import DataError, suggest
 from ablab.predict.result import Frame
+from ablab.predict.sources import VIDEOS
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -36,9 +38,7 @@ def frame(given: Given, read: Callable[[Path], np.ndarray]) -> Frame:
     Raises DataError for what is no image, naming its type and shape.
     """
     if isinstance(given, str | Path):
-        if Path(given).is_dir():
-            raise DataError(f"{given} is a folder, not an image; `model.stream` takes folders and videos")
-        return Frame(str(given), read(Path(given)))
+        return Frame(str(given), read(_picture(str(given))))
     if isinstance(given, Image.Image):
         return Frame(getattr(given, "filename", "") or "picture", _of_picture(given))
     if isinstance(given, torch.Tensor):
@@ -46,6 +46,21 @@ def frame(given: Given, read: Callable[[Path], np.ndarray]) -> Frame:
     if isinstance(given, np.ndarray):
         return Frame("array", _of_array(given))
     raise DataError(f"got {type(given).__name__}; {EXPECTED}")
+
+
+def _picture(given: str) -> Path:
+    """The path of a file that may be an image. Raises DataError that names what takes anything else, or the nearest."""
+    path = Path(given)
+    video = path.suffix.lower() in VIDEOS and path.exists()
+    if video or path.is_dir():
+        what = "video" if video else "folder"
+        raise DataError(f"{given} is a {what}, not an image; `model.stream` takes folders and videos")
+    if path.exists():
+        return path
+    if "://" in given or has_magic(given):
+        raise DataError(f"no image {given}; `model.stream` takes patterns and addresses")
+    near = suggest(path.name, [each.name for each in path.parent.iterdir()] if path.parent.is_dir() else [])
+    raise DataError(f"no image {given}{near}")
 
 
 def _of_picture(picture: Image.Image) -> np.ndarray:

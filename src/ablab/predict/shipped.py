@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +17,16 @@ from ablab.predict.network import open_run
 from ablab.study.restore import restore
 
 AUTO = "auto"
+Say = Callable[[str], None]
 
 
 def open_model(
-    place: Path, changes: Mapping[str, Any] | None = None, *, runtime: str | None = None, batch: int = BATCH
+    place: Path,
+    changes: Mapping[str, Any] | None = None,
+    *,
+    runtime: str | None = None,
+    batch: int = BATCH,
+    say: Say = lambda text: None,
 ) -> Model:
     """A run (`open_run`) or a bundle (`open_bundle`) as a model; only a bundle has runtimes.
 
@@ -28,19 +34,25 @@ def open_model(
     """
     folder = place.parent if is_bundle(place.parent) and place.is_file() else place
     if is_bundle(folder):
-        return open_bundle(folder, changes, runtime=runtime or AUTO, batch=batch)
+        return open_bundle(folder, changes, runtime=runtime or AUTO, batch=batch, say=say)
     if runtime:
         raise ConfigError(f"{place} is no bundle, and has no runtime '{runtime}'; `ablab export RUN` makes one")
     return open_run(place, changes, batch)
 
 
 def open_bundle(
-    folder: Path, changes: Mapping[str, Any] | None = None, *, runtime: str = AUTO, batch: int = BATCH
+    folder: Path,
+    changes: Mapping[str, Any] | None = None,
+    *,
+    runtime: str = AUTO,
+    batch: int = BATCH,
+    say: Say = lambda text: None,
 ) -> Model:
     """A bundle as a model, every file of it checked against its hash.
 
     `runtime` is one of the bundle's, or `auto`: then those that passed are timed here at `batch` images, and the
-    fastest is taken. `changes` are `postprocess.*`; the input is of the size that was exported.
+    fastest is taken; `say` is told that. `changes` are `postprocess.*`; the input is of the size that was
+    exported.
 
     Raises ConfigError for a bundle that is damaged, a runtime that it has not or that does not run here, or another
     change.
@@ -59,7 +71,7 @@ def open_bundle(
         raise ConfigError(f"{folder} is a model of the task '{recipe.task}', which finds no objects in images")
     name = runtime
     if runtime == AUTO:
-        fastest = choose(bundle, network=lambda: network, batch=batch)
+        fastest = choose(bundle, network=lambda: network, batch=batch, say=say)
         name, runner = fastest.name, fastest.runner
     else:
         runner = bundle.open(runtime, network=lambda: network, batch=batch)

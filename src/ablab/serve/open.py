@@ -9,7 +9,7 @@ from typing import Any
 from ablab.errors import ConfigError
 from ablab.export import is_bundle, read_bundle
 from ablab.predict.model import Model
-from ablab.predict.shipped import AUTO, open_model
+from ablab.predict.shipped import AUTO, Say, open_model
 from ablab.records import plain_json, read_record
 
 
@@ -22,7 +22,7 @@ class Served:
     card: dict[str, Any]
 
 
-def open_served(place: Path, runtime: str = AUTO, batch: int = 16) -> Served:
+def open_served(place: Path, runtime: str = AUTO, batch: int = 16, say: Say = lambda text: None) -> Served:
     """A bundle in a runtime (`auto`: the fastest here, by measuring), or a run, which torch alone runs.
 
     Raises ConfigError and StoreError as `open_model`.
@@ -32,7 +32,7 @@ def open_served(place: Path, runtime: str = AUTO, batch: int = 16) -> Served:
         raise ConfigError(
             f"{place} is a run, which torch alone runs, and --runtime says {runtime}; make a bundle of it: ablab export"
         )
-    model = open_model(place, runtime=runtime if bundled else None, batch=batch)
+    model = open_model(place, runtime=runtime if bundled else None, batch=batch, say=say)
     card = read_bundle(place).card.model_dump(mode="json", exclude={"files"}) if bundled else _card(model)
     model.name = place.resolve().name
     return Served(model, model.runtime, {**card, "thresholds": model.thresholds})
