@@ -47,6 +47,8 @@ def test_a_run_becomes_a_bundle(run: Path, tmp_path: Path) -> None:
     assert card.thresholds == trained["settings"]
     assert card.classes == tuple(trained["facts"]["classes"])
     assert (card.licence, card.preprocessing.image_size, card.preprocessing.fill) == ("CC0-1.0", (64, 64), 114)
+    again = CliRunner().invoke(app, ["export", str(folder), "--folder", str(tmp_path / "again")])
+    assert (again.exit_code, "is a bundle already" in again.stderr) == (2, True)
     assert card.runtimes["torch"].before == pytest.approx(record["scores"]["validation"]["AP"], abs=0.05)
 
 

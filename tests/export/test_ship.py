@@ -172,6 +172,13 @@ def test_what_cannot_be_done_is_said_before_the_work(
 ) -> None:
     with pytest.raises(UnknownName, match="did you mean 'openvino'"):
         ship(patient, shipped.card(), tmp_path / "b", ["openvion"])
+    for runtime, how in (
+        ("onnx-nms", "--nms makes it"),
+        ("openvino-bf16", "--to openvino makes it"),
+        ("torch-bf16", "every bundle"),
+    ):
+        with pytest.raises(ConfigError, match=f"{runtime} is a runtime, not a format: {how}"):
+            ship(patient, shipped.card(), tmp_path / "b", [runtime])
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "mine").write_text("")
     with pytest.raises(ConfigError, match="not empty"):

@@ -65,7 +65,8 @@ def _export(
 
     from ablab.config import fingerprint
     from ablab.engine.evaluate import evaluate
-    from ablab.export.bundle import Card, Preprocessing, Provenance
+    from ablab.errors import ConfigError
+    from ablab.export.bundle import Card, Preprocessing, Provenance, is_bundle
     from ablab.export.parity import TOLERANCE, TOLERANCE_INT8, TOLERANCE_REDUCED
     from ablab.export.ship import Model, ship
     from ablab.study.after import training_images
@@ -74,6 +75,8 @@ def _export(
     from ablab.study.train import scores
 
     place = run_folder(run)
+    if is_bundle(place):
+        raise ConfigError(f"{place} is a bundle already; give the folder of the run that it was made of")
     task, network, arm, settings = restore(place, str(data) if data else None)
     recipe: Any = task.recipe
     plain = recipe.train.model_copy(update={"precision": "fp32", "device": "cpu", "workers": 0})

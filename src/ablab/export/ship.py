@@ -96,6 +96,10 @@ def ship(
 def _check(folder: Path, formats: Sequence[str], card: Card, nms: bool) -> None:
     """Everything that can be known to fail before the work begins."""
     for name in formats:
+        if name in RUNTIMES and name not in FORMATS:
+            made = RUNTIMES[name].format
+            how = {"onnx-nms": "--nms makes it", "torch": "every bundle has it"}.get(made, f"--to {made} makes it")
+            raise ConfigError(f"{name} is a runtime, not a format: {how}")
         if name not in FORMATS:
             raise UnknownName("format", name, FORMATS)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
