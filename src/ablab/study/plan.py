@@ -34,6 +34,7 @@ from ablab.study.design import Arm, arms
 from ablab.study.executors.local import Local
 from ablab.study.known import Noise, known_noise
 from ablab.study.prospects import prospects
+from ablab.study.shared import first
 from ablab.study.spec import Study
 from ablab.study.steps import share, tuning
 from ablab.study.teacher import taught
@@ -85,7 +86,7 @@ def plan(
         rows = []
         for done, each in enumerate(built, start=len(made) + 1):
             events.advance(done, {})
-            rows.append(_row(each, evaluated, discount, crowd))
+            rows.append(_row(each, evaluated, discount, crowd, first(each.arm, made) is not None))
         events.advance(2 * len(made), {})
         rounds = max(7, min(15, 100 // len(made)))
         timed = _latencies(built, rounds)
@@ -186,7 +187,8 @@ def _evaluation(built: Built, metric: str) -> float:
     return seconds[-1]
 
 
-def _row(built: Built, evaluation_seconds: float, discount: float, crowd: float) -> dict[str, Any]:
+def _row(built: Built, evaluation_seconds: float, discount: float, crowd: float, takes: bool) -> dict[str, Any]:
+    """A row of the plan; an arm that `takes` another's training does what comes after it alone."""
     train = built.arm.recipe.train
     few = _few(train)
     if choose(train).cuda:
@@ -198,7 +200,7 @@ def _row(built: Built, evaluation_seconds: float, discount: float, crowd: float)
         step *= discount * train.batch / few
     batches = KeyedSampler(len(built.splits.train), (), train.batch, train.epochs, built.splits.sampling)
     tuned = tuning(built.arm.recipe).train.epochs if share(built.arm.after) else 0  # as slow as if nothing were pruned
-    epochs = train.epochs + tuned
+    epochs = (0 if takes else train.epochs) + tuned
     steps = -(-len(batches.sizes) // train.accumulate) * epochs
     validations = 1 + (epochs // train.validate_every if train.validate_every else 0)
     trained = len(batches) * step * epochs / train.epochs

@@ -16,7 +16,7 @@ from ablab.engine.events import Display, Events, working
 from ablab.engine.precision import choose
 from ablab.errors import ConfigError, StoreError
 from ablab.records import RunKey, RunRecord, plain_json, read_json, write_json, write_record
-from ablab.study import close, looks, store
+from ablab.study import close, looks, shared, store
 from ablab.study.design import Arm, arms
 from ablab.study.executors.job import Executor, Job, needs
 from ablab.study.executors.local import Local
@@ -150,6 +150,7 @@ def train_missing(
     events = display.row("")
     files = [file.absolute() for file in (*map(Path, study.plugins), *plugins)]
     total, may_start = len(wanted), _may_start(study, folder, start, events)
+    firsts = shared.firsts(wanted)
     peaks = Peaks({} if choose(study.baseline.train).cuda else planned(folder))  # on a card the plan's is the card's
     for attempt in range(TRIES):
         records = store.finished(folder, [key for _, key in wanted])
@@ -169,12 +170,12 @@ def train_missing(
             Job(
                 _name(key),
                 train_with_plugins,
-                (arm, key, folder.absolute(), study.judge, files),
+                (arm, key, folder.absolute(), study.judge, files, firsts.get(key)),
                 needs(arm.recipe.train),
                 folder.absolute() / key.folder / PROGRESS,
                 partial(peaks.of, arm.name),
             )
-            for arm, key in todo
+            for arm, key in shared.in_order(todo, firsts)
         ]
         done = total - len(todo)
         with working(events, "runs", total):
@@ -191,11 +192,17 @@ def _name(key: RunKey) -> str:
 
 
 def train_with_plugins(
-    arm: Arm, key: RunKey, folder: Path, judged: Judge, plugins: Sequence[Path], events: Events
+    arm: Arm,
+    key: RunKey,
+    folder: Path,
+    judged: Judge,
+    plugins: Sequence[Path],
+    first: RunKey | None,
+    events: Events,
 ) -> RunRecord:
     """One run in a process of its own, which knows the user's parts only after loading them."""
     registry.load_plugins(list(plugins))
-    return train(arm, key, folder, judged, events, plugins)
+    return train(arm, key, folder, judged, events, plugins, first)
 
 
 def _may_start(study: Study, folder: Path, start: float, events: Events) -> Callable[[], bool]:

@@ -7,7 +7,7 @@ import platform
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -29,23 +29,50 @@ from ablab.engine.snapshot import Snapshots
 from ablab.errors import AblabError, Diverged, RunError, StoreError, TooLarge, UserError
 from ablab.measure import flops, parameters, peak_memory_mb
 from ablab.records import RunKey, RunRecord, read_items, write_items, write_json, write_record
-from ablab.study import after
+from ablab.study import after, shared
 from ablab.study.build import build
 from ablab.study.claims import claimed
 from ablab.study.design import Arm
 from ablab.study.executors.ranks import together
 from ablab.study.progress import Progress
 from ablab.study.restore import restore
+from ablab.study.shared import Shared
 from ablab.study.spec import Judge
 from ablab.study.teacher import taught
 from ablab.study.tidy import SNAPSHOT, TUNING, sound, sweep
 
 
-def train(arm: Arm, key: RunKey, folder: Path, judge: Judge, events: Events, plugins: Sequence[Path] = ()) -> RunRecord:
+@dataclass(frozen=True)
+class Run:
+    """An arm under a seed, in its folder `place`. `batch` is how many samples a piece of a step has, the recipe's where
+    it is None; `first` is another arm's finished run, whose training this one takes."""
+
+    arm: Arm
+    key: RunKey
+    place: Path
+    judge: Judge
+    batch: int | None = None
+    first: Shared | None = None
+
+    def snapshots(self, name: str = SNAPSHOT) -> Snapshots:
+        """What an earlier process of this run may have left."""
+        return Snapshots(self.place / name, self.key.fingerprint)
+
+
+def train(
+    arm: Arm,
+    key: RunKey,
+    folder: Path,
+    judge: Judge,
+    events: Events,
+    plugins: Sequence[Path] = (),
+    first: RunKey | None = None,
+) -> RunRecord:
     """Train one arm under one seed and write its record into the study's `folder`.
 
     Where the recipe says so, in several processes, which load `plugins` first; under torchrun this is its rank 0. The
-    judge's metric chooses the epoch where the recipe's checkpoint rule is `best_ema`, and when to stop early.
+    judge's metric chooses the epoch where the recipe's checkpoint rule is `best_ema`, and when to stop early. The
+    training of the run `first`, which would be the same, is taken where that one is done (`study.shared`).
 
     What an earlier process left unfinished goes on from its last snapshot, which is deleted when the record stands. A
     run that diverges leaves a record that says so; one that fails leaves the error and is tried again by the next
@@ -60,63 +87,63 @@ def train(arm: Arm, key: RunKey, folder: Path, judge: Judge, events: Events, plu
         if record and record.key == key and record.status != "failed":
             return record
         sweep(place)
-        record = _outcome(arm, key, place, judge, progress, plugins)
+        run = Run(arm, key, place, judge)
+        record = _outcome(run, folder, first, progress, plugins)
         claim.touch()  # a process that was frozen would not know yet that the run is another's
         claim.check()
         write_record(folder, record)
         if record.status != "failed":
             for name in (SNAPSHOT, TUNING):
-                _snapshots(key, place, name).delete()
+                run.snapshots(name).delete()
     return record
 
 
-def _outcome(arm: Arm, key: RunKey, place: Path, judge: Judge, events: Events, plugins: Sequence[Path]) -> RunRecord:
+def _outcome(run: Run, folder: Path, first: RunKey | None, events: Events, plugins: Sequence[Path]) -> RunRecord:
     """Train; what goes wrong in it becomes a record that says so."""
     try:
-        return _share(arm, key, place, judge, events, plugins)
+        return _share(replace(run, first=shared.done(folder, first, run.arm)), events, plugins)
     except Diverged as error:
-        return RunRecord(key, "diverged", error=str(error), environment=environment())
+        return RunRecord(run.key, "diverged", error=str(error), environment=environment())
     except (UserError, StoreError):
         raise
     except RunError as error:
-        return RunRecord(key, "failed", error=str(error), environment=environment())
+        return RunRecord(run.key, "failed", error=str(error), environment=environment())
     except (AblabError, RuntimeError, ValueError, OSError, MemoryError) as error:
-        return RunRecord(key, "failed", error=f"{type(error).__name__}: {error}", environment=environment())
+        return RunRecord(run.key, "failed", error=f"{type(error).__name__}: {error}", environment=environment())
 
 
 def follow(arm: Arm, key: RunKey, folder: Path, judge: Judge) -> None:
     """Take part in the training of torchrun's rank 0, which writes all there is to write, divergence included."""
     with suppress(Diverged):
         team = distributed.join_torchrun(arm.recipe.train)
-        _train(arm, key, folder / key.folder, judge, Silent(), team)
+        _train(Run(arm, key, folder / key.folder, judge), Silent(), team)
         team.leave()
 
 
-def _share(arm: Arm, key: RunKey, place: Path, judge: Judge, events: Events, plugins: Sequence[Path]) -> RunRecord:
+def _share(run: Run, events: Events, plugins: Sequence[Path]) -> RunRecord:
     """Train with as many processes as the recipe and torchrun say."""
-    note = distributed.check(arm.recipe.train)
+    train = run.arm.recipe.train
+    note = distributed.check(train)
     if note:
         events.say(note)
     if distributed.under_torchrun():
-        team = distributed.join_torchrun(arm.recipe.train)
-        record = _train(arm, key, place, judge, events, team)
+        team = distributed.join_torchrun(train)
+        record = _train(run, events, team)
         team.leave()
-    elif arm.recipe.train.devices > 1:
-        record = _several(arm, key, place, judge, events, plugins)
+    elif train.devices > 1:
+        record = _several(run, events, plugins)
     else:
-        record = _train(arm, key, place, judge, events, ALONE)
+        record = _train(run, events, ALONE)
     assert record  # rank 0 has one
     return replace(record, notes=(*record.notes, note)) if note else record
 
 
-def _several(
-    arm: Arm, key: RunKey, place: Path, judge: Judge, events: Events, plugins: Sequence[Path]
-) -> RunRecord | None:
+def _several(run: Run, events: Events, plugins: Sequence[Path]) -> RunRecord | None:
     """Train in several processes of this machine, anew in smaller pieces where a card's memory runs out."""
-    train = as_kept(arm.recipe.train, _snapshots(key, place, SNAPSHOT))
+    train = as_kept(run.arm.recipe.train, run.snapshots())
     while True:
         try:
-            return cast(RunRecord, together(_rank, (plugins, arm, key, place, judge, train.batch), train, events))
+            return cast(RunRecord, together(_rank, (plugins, replace(run, batch=train.batch)), train, events))
         except TooLarge as error:
             smaller = halved(train)
             if smaller is None:
@@ -125,22 +152,14 @@ def _several(
             train = smaller
 
 
-def _rank(
-    plugins: Sequence[Path], arm: Arm, key: RunKey, place: Path, judge: Judge, batch: int, events: Events, team: Team
-) -> RunRecord | None:
+def _rank(plugins: Sequence[Path], run: Run, events: Events, team: Team) -> RunRecord | None:
     registry.load_plugins(list(plugins))
-    return _train(arm, key, place, judge, events, team, batch)
+    return _train(run, events, team)
 
 
-def _snapshots(key: RunKey, place: Path, name: str) -> Snapshots:
-    return Snapshots(place / name, key.fingerprint)
-
-
-def _train(
-    arm: Arm, key: RunKey, place: Path, judge: Judge, events: Events, team: Team, batch: int | None = None
-) -> RunRecord | None:
-    """Rank 0 evaluates and writes; the other ranks are done when the network is trained, in pieces of `batch`."""
-    start = time.perf_counter()
+def _train(run: Run, events: Events, team: Team) -> RunRecord | None:
+    """Rank 0 evaluates and writes; the other ranks are done when the network is trained."""
+    start, arm, key, place = time.perf_counter(), run.arm, run.key, run.place
     torch.set_num_threads(arm.recipe.train.threads)
     task = taught(registry.task(arm.recipe.task)[1](arm.recipe), arm.recipe, arm.teacher)
     splits = task.data((arm.stream, key.seed))
@@ -153,19 +172,23 @@ def _train(
         splits=splits,
         key=(arm.stream, key.seed),
         events=events,
-        metric=judge.metric,
-        direction=judge.direction,
+        metric=run.judge.metric,
+        direction=run.judge.direction,
         team=team,
-        batch=batch,
+        batch=run.batch,
     )
     cost = _size(made.model, task)
     said = events if team.leads else Silent()
-    whole = learn(made.model, recipe=arm.recipe, folder=place, snapshots=_snapshots(key, place, SNAPSHOT))
-    fitted = after.tuned(arm, task, whole, partial(learn, snapshots=_snapshots(key, place, TUNING)), said)
+    if run.first:
+        whole = run.first.take(made.model)
+    else:
+        whole = learn(made.model, recipe=arm.recipe, folder=place, snapshots=run.snapshots())
+    fitted = after.tuned(arm, task, whole, partial(learn, snapshots=run.snapshots(TUNING)), said)
     if not team.leads:
         return None
     if fitted is not whole:  # pruned
         cost = _size(copy.deepcopy(fitted.model).cpu(), task)
+    if run.first or fitted is not whole:
         write_curves(place / "curves.csv", fitted.curves)
     scored = after.judged(arm, task, fitted.model, splits.plain, place)
     items = evaluate(task, scored, splits.validation, arm.recipe, events=events)
@@ -192,7 +215,7 @@ def _train(
         batch_hash=fitted.batch_hash,
         weights_loaded=made.weights_loaded,
         environment=environment() | fitted.environment,
-        notes=(*splits.notes, *made.notes, *fitted.notes),
+        notes=tuple(dict.fromkeys((*splits.notes, *made.notes, *fitted.notes))),  # the first run's are these, too
     )
 
 

@@ -1,0 +1,105 @@
+"""Arms that differ only in what comes after training: one trains, the others take its weights; nothing else moves."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tiny_study import TINY, tiny
+
+from ablab.config import override
+from ablab.engine.events import Silent
+from ablab.records import RunKey, RunRecord, read_json, read_record, write_record
+from ablab.study import run as running
+from ablab.study.design import Arm, arms
+from ablab.study.shared import done, first, firsts, in_order
+from ablab.study.train import train
+
+SMALL: dict[str, Any] = TINY["baseline"] | {"model": {"width": 0.05, "depth": 0.1}}
+INT8 = {"name": "int8", "after": ["export/onnx-int8"]}
+PRUNED = {"name": "pruned", "after": ["prune/0.3"]}
+WIDER = {"name": "wider", "set": {"model.width": 0.1}, "after": ["prune/0.3"]}
+STUDY = tiny(baseline=SMALL, changes=[INT8, PRUNED, WIDER], controls=[], seeds=1)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    place = tmp_path_factory.mktemp("shared") / "tiny"
+    study = tiny(baseline=SMALL, changes=[INT8, PRUNED], controls=[], seeds=1)
+    running.run(study, place, jobs=1, display=Silent())
+    return place
+
+
+def records(folder: Path) -> dict[str, RunRecord]:
+    return {record.key.arm: record for record in map(read_record, folder.glob("runs/*/*/record.json"))}
+
+
+def runs(*seeds: int) -> list[tuple[Arm, RunKey]]:
+    return [(arm, RunKey("tiny", arm.name, seed, "0" * 16)) for seed in seeds for arm in arms(STUDY)]
+
+
+@pytest.mark.parametrize("name", ["int8", "pruned"])
+def test_it_is_what_the_arm_would_have_trained(folder: Path, tmp_path: Path, name: str) -> None:
+    taken = records(folder)[name]
+    arm = next(arm for arm in arms(STUDY) if arm.name == name)
+    alone = train(arm, taken.key, tmp_path, STUDY.judge, Silent())
+    assert "not trained again: it starts from baseline's weights of seed 0" in taken.notes
+    assert not any("not trained again" in note for note in alone.notes)
+    assert taken.status == "done"
+    there = read_record(tmp_path / taken.key.folder / "record.json")  # None where there is no object
+    assert (taken.scores["validation"], taken.settings) == (there.scores["validation"], there.settings)
+    assert (taken.batch_hash, taken.environment) == (alone.batch_hash, alone.environment)
+    ours, theirs = (place / taken.key.folder for place in (folder, tmp_path))
+    assert (ours / "weights.safetensors").read_bytes() == (theirs / "weights.safetensors").read_bytes()
+    curves = [(place / "curves.csv").read_text().splitlines() for place in (ours, theirs)]
+    assert len(curves[0]) == len(curves[1])
+    assert [row.split(",")[:6] for row in curves[0]] == [row.split(",")[:6] for row in curves[1]]
+
+
+def test_the_plan_reckons_with_one_training(folder: Path) -> None:
+    rows = {row["arm"]: row for row in read_json(folder / "plan.json")["arms"]}
+    assert rows["int8"]["steps"] == 0 < rows["pruned"]["steps"] < rows["baseline"]["steps"] + rows["pruned"]["steps"]
+    assert rows["int8"]["run_seconds"] < rows["baseline"]["run_seconds"]
+
+
+def test_what_trains_otherwise_trains_alone() -> None:
+    baseline, int8, pruned, wider = arms(STUDY)
+    made = [baseline, int8, pruned, wider]
+    assert [found.name if (found := first(arm, made)) else None for arm in made] == [None, "baseline", "baseline", None]
+    assert first(int8, [int8, pruned]) is None
+    tuned = replace(pruned, recipe=override(pruned.recipe, {"prune.tune": 0.5}))
+    assert first(tuned, made) is baseline  # only what comes after it differs
+    assert first(replace(int8, teacher="1234"), made) is None
+    assert first(replace(int8, stream="another's luck"), made) is None
+
+
+def test_each_takes_the_run_of_its_own_seed() -> None:
+    found = {(taking.arm, taking.seed): (key.arm, key.seed) for taking, key in firsts(runs(0, 1)).items()}
+    assert found == {(name, seed): ("baseline", seed) for name in ("int8", "pruned") for seed in (0, 1)}
+
+
+def test_those_that_take_come_after_the_next_seeds_others() -> None:
+    wanted = runs(4, 2, 7)
+    order = [(key.arm, key.seed) for _, key in in_order(wanted, firsts(wanted))]
+    assert order == [
+        *(("baseline", 4), ("wider", 4), ("baseline", 2), ("wider", 2), ("int8", 4), ("pruned", 4)),
+        *(("baseline", 7), ("wider", 7), ("int8", 2), ("pruned", 2), ("int8", 7), ("pruned", 7)),
+    ]
+
+
+def test_only_a_run_that_is_done_here_is_taken(folder: Path, tmp_path: Path) -> None:
+    base, arm = records(folder)["baseline"], arms(STUDY)[1]
+    assert done(folder, base.key, arm)
+    assert done(folder, None, arm) is None
+    assert done(tmp_path, base.key, arm) is None
+    for changed in (
+        replace(base, status="diverged"),
+        replace(base, environment=base.environment | {"torch": "1.0"}),
+        replace(base, environment=base.environment | {"device": "another card"}),
+    ):
+        write_record(tmp_path, changed)
+        assert done(tmp_path, base.key, arm) is None
+    write_record(tmp_path, base)
+    assert done(tmp_path, replace(base.key, fingerprint="f" * 16), arm) is None  # of other data, or of another version
