@@ -28,7 +28,7 @@ from ablab.study.executors.ray import Ray
 from ablab.study.executors.ray import cluster as joining
 from cluster import STUDY, Machines, done, trained, worker
 
-WITHOUT = "Ray is not installed, and too large for CI: pip install 'ablab[ray]'"
+WITHOUT = "Ray is not installed: pip install 'ablab[ray]'"
 
 
 class Feigned:
