@@ -101,5 +101,8 @@ def test_only_a_run_that_is_done_here_is_taken(folder: Path, tmp_path: Path) -> 
     ):
         write_record(tmp_path, changed)
         assert done(tmp_path, base.key, arm) is None
+    (tmp_path / base.key.folder / "record.json").write_text("{")
+    assert done(tmp_path, base.key, arm) is None
     write_record(tmp_path, base)
+    assert done(tmp_path, base.key, arm)
     assert done(tmp_path, replace(base.key, fingerprint="f" * 16), arm) is None  # of other data, or of another version

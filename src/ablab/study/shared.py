@@ -19,6 +19,7 @@ from torch import nn
 from ablab.engine.checkpoint import load_weights
 from ablab.engine.fit import Fitted
 from ablab.engine.precision import choose
+from ablab.errors import StoreError
 from ablab.records import RunKey, RunRecord, read_record
 from ablab.study.design import Arm
 
@@ -82,10 +83,13 @@ def in_order(runs: Iterable[tuple[Arm, RunKey]], taking: Container[RunKey]) -> l
 
 def done(folder: Path, key: RunKey | None, arm: Arm) -> Shared | None:
     """The run `key` of the study in `folder`, where it is done, on a machine and with software as they are here."""
-    place = folder / key.folder if key else folder
-    if key is None or not (place / "record.json").exists():
+    if key is None:
         return None
-    record, here = read_record(place / "record.json"), choose(arm.recipe.train).describe()
+    try:
+        record = read_record(folder / key.folder / "record.json")
+    except StoreError:  # none yet, or damaged, which is for its own run to say
+        return None
+    here = choose(arm.recipe.train).describe()
     if record.key != key or record.status != "done" or any(record.environment.get(k) != v for k, v in here.items()):
         return None
-    return Shared(place, record)
+    return Shared(folder / key.folder, record)
