@@ -73,6 +73,13 @@ def test_a_folder_that_cannot_be_written_is_a_line(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
+def test_a_file_in_the_place_of_a_folder_is_exit_code_2(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    done = ablab("train", *TINY, "--folder", tmp_path / "file")
+    assert done.returncode == 2
+    assert "is a file" in " ".join(done.stderr.replace("│", "").split())
+
+
 def test_eval_of_coco_files_needs_no_torch(tmp_path: Path) -> None:
     truth = {
         "images": [{"id": 1, "width": 100, "height": 100}],

@@ -268,6 +268,8 @@ def test_the_plan_is_printed_as_a_range() -> None:
     assert first == "20 to 48 runs, 2 at a time: about 150 to 360 minutes"
     assert "5 seeds (|t| > 4.75), 8 seeds" in second
     assert listings._prospects(plan | {"looks": []})[0] == "48 runs, 2 at a time: about 360 minutes"
+    short = listings._prospects(plan | {"looks": [], "hours": 0.0125})[0]
+    assert short == "48 runs, 2 at a time: about 45 seconds"
 
 
 def test_looks_cost_some_of_what_the_seeds_could_detect() -> None:

@@ -84,6 +84,7 @@ def test_every_state_is_told(folder: Path) -> None:
         "running": 1,
         "interrupted": 1,
         "damaged": 1,
+        "unread": 0,
         "waiting": 8,
     }
     (run,) = stands["running"]
@@ -93,6 +94,17 @@ def test_every_state_is_told(folder: Path) -> None:
     assert failures["cbam", 1] == "first\nsecond\nno space left"
     assert "record.json is damaged" in failures["baseline", 2]
     assert len(failures) == 3
+
+
+def test_a_record_of_a_newer_version_is_not_called_damaged(folder: Path) -> None:
+    path = folder / key("cbam", 0).folder / "record.json"
+    write_record(folder, record("cbam", 0))
+    path.write_text(path.read_text().replace('"version": 1', '"version": 1000'))
+    stands = standing(folder)
+    assert (stands["counts"]["unread"], stands["counts"]["damaged"]) == (1, 1)
+    (error,) = [run["error"] for run in stands["failures"] if run["state"] == "unread"]
+    assert "1000" in error
+    assert "newer" in error
 
 
 def test_time_left_and_pace(folder: Path) -> None:

@@ -44,10 +44,12 @@ class Kept:
 
     name = "kept"
 
-    def __init__(self, fails: Exception | None = None) -> None:
-        self.fails, self.entries = fails, list[Entry]()
+    def __init__(self, fails: Exception | None = None, lost: Exception | None = None) -> None:
+        self.fails, self.lost, self.entries = fails, lost, list[Entry]()
 
     def sent(self) -> dict[str, str]:
+        if self.lost:
+            raise self.lost
         return {}
 
     def send(self, entry: Entry) -> None:
@@ -129,6 +131,18 @@ def test_one_that_fails_costs_a_line_and_the_others_nothing(folder: Path, error:
     assert len(said) == 1
     assert words in said[0]
     assert len(kept.entries) == 3
+
+
+def test_one_that_cannot_be_reached_is_told_before_there_is_anything_to_send(tmp_path: Path) -> None:
+    said: list[str] = []
+    kept, lost = Kept(), Kept(lost=ConnectionError("no route"))
+    lost.name = "lost"
+    mirror = Mirror(tmp_path, [lost, kept], said.append)
+    mirror.greet()
+    mirror.look()
+    assert said == [
+        "tracker lost: ConnectionError: no route; the study goes on, and the same command sends what is missing"
+    ]
 
 
 def test_a_damaged_record_is_a_line(folder: Path) -> None:

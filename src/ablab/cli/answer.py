@@ -26,7 +26,7 @@ Sets = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Override a setting by its dotted path; may be repeated."),
 ]
-Folder = Annotated[Path | None, typer.Option("--folder", help="Where results go.")]
+Folder = Annotated[Path | None, typer.Option("--folder", help="Where results go.", file_okay=False)]
 Data = Annotated[Path | None, typer.Option("--data", help="The data set to use instead of the one that is named.")]
 Plugins = Annotated[list[Path] | None, typer.Option("--plugin", help="A Python file with parts of your own.")]
 

@@ -26,7 +26,7 @@ def export(
             "[default: onnx]",
         ),
     ] = None,
-    folder: Annotated[Path, typer.Option("--folder", help="Where the bundle goes.")] = Path("bundle"),
+    folder: Annotated[Path, typer.Option("--folder", help="Where the bundle goes.", file_okay=False)] = Path("bundle"),
     nms: Annotated[bool, typer.Option("--nms", help="An ONNX model with suppression inside as well.")] = False,
     tolerance: Annotated[
         float | None,

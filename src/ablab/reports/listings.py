@@ -61,8 +61,9 @@ def _sites(arm: Mapping[str, Any]) -> Table:
 def _prospects(plan: Mapping[str, Any]) -> list[str]:
     found, runs = plan["detectable"], len(plan["arms"]) * len(plan["seeds"])
     least = (plan.get("looks") or [{"runs": runs, "hours": plan["hours"]}])[0]
-    minutes = _range(f"{least['hours'] * 60:.0f}", f"{plan['hours'] * 60:.0f}")
-    lines = [f"{_range(str(least['runs']), str(runs))} runs, {plan['jobs']} at a time: about {minutes} minutes"]
+    many, unit = (60, "minutes") if plan["hours"] * 60 >= 2 else (3600, "seconds")
+    taken = _range(f"{least['hours'] * many:.0f}", f"{plan['hours'] * many:.0f}")
+    lines = [f"{_range(str(least['runs']), str(runs))} runs, {plan['jobs']} at a time: about {taken} {unit}"]
     if plan.get("disk_mb"):
         lines.append(
             f"about {_size(plan['disk_mb'])} of disk, of {_size(plan['free_disk_mb'])} that are free; MB: memory of a "

@@ -12,7 +12,14 @@ from rich.table import Table
 from rich.text import Text
 
 FAILURES = 8  # shown; --json has all
-COLOURS = {"failed": "red", "diverged": "red", "damaged": "red", "running": "green", "interrupted": "yellow"}
+COLOURS = {
+    "failed": "red",
+    "diverged": "red",
+    "damaged": "red",
+    "unread": "red",
+    "running": "green",
+    "interrupted": "yellow",
+}
 
 
 def standing_tables(stands: Mapping[str, Any]) -> list[Table | Text]:
@@ -20,7 +27,7 @@ def standing_tables(stands: Mapping[str, Any]) -> list[Table | Text]:
     counts = stands["counts"]
     total = "" if stands["runs"] is None else f" of {'at most ' * stands['at_most']}{stands['runs']}"
     line = Text.assemble((stands["name"], "bold"), f": {counts['done']}{total} done")
-    for state in ("running", "waiting", "failed", "diverged", "interrupted", "damaged"):
+    for state in ("running", "waiting", "failed", "diverged", "interrupted", "damaged", "unread"):
         if counts[state]:
             line.append(f", {counts[state]} {state}", COLOURS.get(state, ""))
     shown: list[Table | Text] = [line, Text(_pace(stands), style="dim")]
@@ -95,8 +102,10 @@ def _clock(seconds: float) -> str:
 
 
 def _table(first: str, *others: str) -> Table:
-    table = Table(box=box.SIMPLE_HEAD)
+    """Where the terminal is narrow, words of the first column and of verdicts are folded, and no number is."""
+    table = Table(box=box.SIMPLE_HEAD, collapse_padding=True)
     table.add_column(first, overflow="fold")
     for name in others:
-        table.add_column(name, justify="left" if name in {"work", "verdict"} else "right", overflow="fold")
+        left, long = name in {"work", "verdict"}, name == "verdict"
+        table.add_column(name, justify="left" if left else "right", overflow="fold", no_wrap=not long)
     return table

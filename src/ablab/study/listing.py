@@ -33,7 +33,7 @@ def _row(folder: Path) -> dict[str, Any]:
         "seeds": len(asked["seeds"]) if asked else None,
         "runs": stands["runs"],
         "finished": sum(counts[state] for state in ENDED),
-        "failed": counts["failed"] + counts["damaged"],
+        "failed": counts["failed"] + counts["damaged"] + counts["unread"],
         "running": counts["running"],
         "verdict": verdict(optional(folder / "verdicts.json")),
         "changed": datetime.fromtimestamp(changed, UTC).isoformat(timespec="seconds"),

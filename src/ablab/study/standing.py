@@ -12,13 +12,21 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from ablab.errors import ConfigError, StoreError
+from ablab.errors import ConfigError, Damaged, StoreError
 from ablab.records import RunRecord, read_json, read_record, slug
 from ablab.study.claims import STALE_SECONDS, holder
 from ablab.study.owner import Owner, alive, owner
 from ablab.study.progress import FILE
 
-STATES = ("done", "diverged", "failed", "running", "interrupted", "damaged")  # and "waiting", without a folder
+STATES = (
+    "done",
+    "diverged",
+    "failed",
+    "running",
+    "interrupted",
+    "damaged",
+    "unread",
+)  # and "waiting", without a folder
 ENDED = ("done", "diverged")
 
 
@@ -82,8 +90,8 @@ def _run(place: Path, arm: str) -> dict[str, Any]:
         told = {"state": record.status, "record": record, "error": record.error, "arm": record.key.arm}
     except FileNotFoundError:
         told = {"state": "interrupted"}
-    except StoreError as error:
-        told = {"state": "damaged", "error": str(error)}
+    except StoreError as error:  # one of a newer version is sound
+        told = {"state": "damaged" if isinstance(error, Damaged) else "unread", "error": str(error)}
     if told["state"] not in ENDED and claim and _works(place, *claim):
         return run | {"state": "running", "progress": optional(place / FILE)}
     return run | told

@@ -54,6 +54,11 @@ class Mirror:
         self._seen: dict[str, tuple[int, ...]] = {}  # {key: when its files were written} of what all trackers have
         self._warned: set[str] = set()
 
+    def greet(self) -> None:
+        """Ask each tracker what it holds: one that cannot be reached is told before anything trains."""
+        for each in self.trackers:
+            self._ask(each)
+
     def look(self) -> None:
         """Send what is new since the last look."""
         for key, stamp, read in self._sources():
@@ -76,9 +81,9 @@ class Mirror:
 
     def _show(self, tracker: Tracker, entry: Entry) -> bool:
         """Send an entry, unless the tracker holds it; whether it holds it now."""
+        if not self._ask(tracker):
+            return False
         try:
-            if tracker.name not in self._held:
-                self._held[tracker.name] = dict(tracker.sent())
             if self._held[tracker.name].get(entry.key) != entry.digest:
                 tracker.send(entry)
                 self._held[tracker.name][entry.key] = entry.digest
@@ -86,6 +91,15 @@ class Mirror:
             self._warn(tracker.name, _explained(tracker.name, error))
             return False
         return True
+
+    def _ask(self, tracker: Tracker) -> bool:
+        """Learn once what a tracker holds; whether that is known now."""
+        try:
+            if tracker.name not in self._held:
+                self._held[tracker.name] = dict(tracker.sent())
+        except Exception as error:  # likewise
+            self._warn(tracker.name, _explained(tracker.name, error))
+        return tracker.name in self._held
 
     def _warn(self, name: str, text: str) -> None:
         if name not in self._warned:
@@ -118,6 +132,7 @@ def mirroring(folder: Path, asked: Sequence[str], study: str, events: Events) ->
 
     def looks() -> None:
         wait = SECONDS
+        mirror.greet()
         while not end.wait(wait):
             start = time.monotonic()
             mirror.look()
