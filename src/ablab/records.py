@@ -91,6 +91,7 @@ class RunRecord:
 
     `scores` is {split: {metric: value}}; `settings` what was chosen on validation; `cost` holds `parameters`, `flops`,
     `train_seconds`, of them `waiting_seconds` for data, `peak_memory_mb`; `error` is the last line of what failed.
+    `trained_by` is the arm whose run of the same seed trained the network, and spent these seconds, "" for this one.
     """
 
     key: RunKey
@@ -104,6 +105,7 @@ class RunRecord:
     environment: dict[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     error: str = ""
+    trained_by: str = ""
 
 
 def slug(name: str) -> str:

@@ -65,3 +65,19 @@ def test_one_reason_is_told_once(golden):
         f"{first} and {third}: no interval over images. {few}.",
         f"{second}: no interval over images. {none}.",
     ]
+
+
+def test_whose_training_was_shared_is_told(golden):
+    assert method.shared(golden) == []
+    taken = {golden.compared[1].name, golden.compared[2].name}
+    arms = tuple(
+        replace(
+            arm,
+            runs={s: replace(run, record=replace(run.record, trained_by="baseline")) for s, run in arm.runs.items()},
+        )
+        if arm.name in taken
+        else arm
+        for arm in golden.arms
+    )
+    (said,) = method.shared(replace(golden, arms=arms))
+    assert said.startswith(f"{golden.compared[1].name} and {golden.compared[2].name}: trained once with baseline")

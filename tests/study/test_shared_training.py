@@ -39,8 +39,7 @@ def test_it_is_what_the_arm_would_have_trained(tmp_path: Path) -> None:
         train(arm, taken.key, there, STUDY.judge, Silent())
         ours, theirs = (place / taken.key.folder for place in (folder, there))
         alone = read_record(theirs / "record.json")
-        assert "not trained again: it starts from baseline's weights of seed 0" in taken.notes
-        assert not any("not trained again" in note for note in alone.notes)
+        assert (taken.trained_by, alone.trained_by, taken.notes) == ("baseline", "", alone.notes)
         assert (taken.scores["validation"], taken.settings) == (alone.scores["validation"], alone.settings)
         assert (taken.batch_hash, taken.environment) == (alone.batch_hash, alone.environment)
         assert (ours / "weights.safetensors").read_bytes() == (theirs / "weights.safetensors").read_bytes()

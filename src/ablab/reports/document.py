@@ -95,6 +95,7 @@ def _run(seed: int, run: Run) -> dict[str, Any]:
         "weights_loaded": record.weights_loaded,
         "environment": record.environment,
         "notes": list(record.notes),
+        "trained_by": record.trained_by,
     }
 
 

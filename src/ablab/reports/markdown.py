@@ -104,7 +104,8 @@ def _cost(view: View) -> list[str]:
         ]
         for arm in view.arms
     ]
-    return _table(["arm", "parameters", "FLOPs", "latency, ms", "training"], rows)
+    said = [line for text in method.shared(view) for line in ("", _plain(text))]
+    return [*_table(["arm", "parameters", "FLOPs", "latency, ms", "training"], rows), *said]
 
 
 def _against(text: str, arm: Arm, base: Arm, name: str) -> str:

@@ -143,6 +143,18 @@ def unseen(view: View) -> list[str]:
     return [f"{numerals.listing(arms)}: no interval over images. {reason}." for reason, arms in why.items()]
 
 
+def shared(view: View) -> list[str]:
+    """Whose training was done once for several arms, a sentence each; their time of training counts it."""
+    takers: dict[str, list[str]] = {}
+    for arm in view.arms:
+        for trainer in sorted({run.record.trained_by for run in arm.runs.values()} - {""}):
+            takers.setdefault(trainer, []).append(arm.name)
+    return [
+        f"{numerals.listing(arms)}: trained once with {trainer}, as the training is the same, and counted for each."
+        for trainer, arms in takers.items()
+    ]
+
+
 def chances(count: int, view: View) -> str:
     """How many of so many pointwise intervals miss zero by luck alone."""
     expected = numerals.score(count * view.alpha).rstrip("0").rstrip(".")

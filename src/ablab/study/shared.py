@@ -36,7 +36,7 @@ class Shared:
         load_weights(self.place / "weights.safetensors", model)
         with (self.place / "curves.csv").open(newline="", encoding="utf-8") as file:
             rows = [{name: float(cell) for name, cell in row.items() if cell} for row in csv.DictReader(file)]
-        cost, key = self.record.cost, self.record.key
+        cost = self.record.cost
         return Fitted(
             model=model.eval(),
             curves=tuple(rows),
@@ -47,7 +47,7 @@ class Shared:
             images_per_second=cost["images_per_second"],
             batch_hash=self.record.batch_hash,
             environment=self.record.environment,
-            notes=(*self.record.notes, f"not trained again: it starts from {key.arm}'s weights of seed {key.seed}"),
+            notes=self.record.notes,
         )
 
 

@@ -216,6 +216,7 @@ def _train(run: Run, events: Events, team: Team) -> RunRecord | None:
         weights_loaded=made.weights_loaded,
         environment=environment() | fitted.environment,
         notes=tuple(dict.fromkeys((*splits.notes, *made.notes, *fitted.notes))),  # the first run's are these, too
+        trained_by=run.first.record.key.arm if run.first else "",
     )
 
 
