@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -21,6 +22,7 @@ def train(
     json: Json = False,
 ) -> None:
     """Train one model and score it on validation."""
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # under torchrun, every rank's DDP warns of what we ask for
     with answering(json) as answer:
         from ablab.engine.distributed import follows
         from ablab.reports.listings import score_table
