@@ -19,7 +19,7 @@ from ablab.engine.distil import Taught, attention_gap
 from ablab.engine.events import Silent
 from ablab.errors import ConfigError, UserError
 from ablab.records import RunKey, RunRecord
-from ablab.study import spec
+from ablab.study import resources, spec
 from ablab.study.design import Arm, arms, run_fingerprint
 from ablab.study.plan import plan
 from ablab.study.rates import try_rates
@@ -77,7 +77,7 @@ def test_the_teacher_stays_as_it_was_and_the_loss_is_the_sum(head: str, teacher:
     plain, _, _, _ = restore(place)
     task = taught(type(plain)(arm.recipe), arm.recipe)  # type: ignore[call-arg]
     assert isinstance(task, Taught)
-    before = {name: tensor.clone() for name, tensor in task._teacher.state_dict().items()}
+    before = {name: tensor.clone() for name, tensor in task.teacher.state_dict().items()}
     torch.manual_seed(0)
     student = task.build().train()
     splits = task.data(("tiny", 0))
@@ -89,9 +89,9 @@ def test_the_teacher_stays_as_it_was_and_the_loss_is_the_sum(head: str, teacher:
     assert step.parts["distill/boxes"] > 0
     assert "distill/features" not in step.parts
     assert all(parameter.grad is not None for parameter in student.parameters())
-    after = task._teacher.state_dict()
+    after = task.teacher.state_dict()
     assert all(torch.equal(before[name], after[name]) for name in before)
-    assert not any(parameter.requires_grad for parameter in task._teacher.parameters())
+    assert not any(parameter.requires_grad for parameter in task.teacher.parameters())
     assert not any(module._forward_pre_hooks for module in student.modules())
 
 
@@ -134,6 +134,16 @@ def test_the_run_names_it_and_one_that_changed_since_is_refused(teacher: Path, t
     with pytest.raises(ConfigError, match="other weights than when this run was planned"):
         run(tmp_path / "second", arm)
     run(tmp_path / "second", pupil(moved))  # asked for anew, it is another run
+
+
+def test_the_plan_finds_room_for_it(teacher: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beside the network, whatever a step keeps."""
+    monkeypatch.setattr(resources, "kept_bytes", lambda step: (step(), 0))
+    change = {"name": "taught", "because": "x", "set": {"distill.teacher": str(teacher)}}
+    rows = plan(tiny(baseline=SMALL, changes=[change], controls=[]), (), Silent(), jobs=1)["arms"]
+    weights = load_file(teacher / "weights.safetensors").values()
+    more = sum(tensor.numel() * tensor.element_size() for tensor in weights) / 2**20
+    assert rows[1]["memory_mb"] - rows[0]["memory_mb"] == pytest.approx(more)
 
 
 def test_the_range_test_is_of_the_taught_training(teacher: Path) -> None:

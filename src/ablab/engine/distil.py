@@ -27,7 +27,7 @@ HEAD = "head"  # the submodule whose inputs are compared as features
 class Taught:
     """A task in whose steps a teacher has a say; in all else the task itself.
 
-    The teacher is frozen: it stays in evaluation mode, sees what the student sees, after augmentation and in the same
+    The `teacher` is frozen: it stays in evaluation mode, sees what the student sees, after augmentation and in the same
     arithmetic, and is no part of the network, of its cost or of its weights.
     """
 
@@ -37,7 +37,7 @@ class Taught:
         self._task: Task = task
         self._learner: Learner = task
         self._asked = recipe.distill
-        self._teacher = choose(recipe.train).place(teacher).eval().requires_grad_(False)
+        self.teacher = choose(recipe.train).place(teacher).eval().requires_grad_(False)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._task, name)
@@ -47,10 +47,10 @@ class Taught:
         heard, maps = _Heard(model), _Maps()
         with ExitStack() as hooks:
             if self._asked.features:
-                hooks.enter_context(maps.listening(model, self._teacher))
+                hooks.enter_context(maps.listening(model, self.teacher))
             step = self._task.step(heard, batch)
             with torch.no_grad():
-                expected = self._teacher(heard.given)
+                expected = self.teacher(heard.given)
         with torch.autocast(heard.given.device.type, enabled=False):
             found = self._learner.distil(heard.raw, expected, self._asked.temperature)
             if self._asked.features:

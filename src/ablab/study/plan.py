@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from ablab import registry, stats
 from ablab.contracts import SampleSet, Splits, Task
 from ablab.engine import optim
+from ablab.engine.distil import Taught
 from ablab.engine.events import Events, working
 from ablab.engine.freezing import Freezing
 from ablab.engine.loading import KeyedSampler
@@ -320,7 +321,9 @@ def _memory(built: Built, few: int) -> float:
             return built.task.step(model, batch)
 
     _, kept = resources.kept_bytes(forward)
-    return train.devices * resources.memory_mb(state, kept * train.batch / train.devices / few)
+    teacher = resources.state_bytes(built.task.teacher) if isinstance(built.task, Taught) else 0
+    alone = resources.memory_mb(state, kept * train.batch / train.devices / few)
+    return train.devices * (alone + teacher / resources.MB)
 
 
 def _notes(built: Built) -> list[str]:
