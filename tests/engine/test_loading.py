@@ -125,6 +125,17 @@ def test_hash_takes_any_dtype_and_layout() -> None:
     assert digest(rows) == digest(rows.t().contiguous().t())
 
 
+@pytest.mark.parametrize("length", [0, 1, 3])
+def test_hash_takes_values_of_any_stride(length: int) -> None:
+    """With at most one box torch keeps the stride of such a slice, and calls it dense."""
+    column = torch.arange(8).reshape(4, 2)[:length, 1]
+    assert column.stride() == (2,)
+    hashes = [BatchHash(), BatchHash()]
+    for hashed, tensor in zip(hashes, (column, column.clone(memory_format=torch.contiguous_format)), strict=True):
+        hashed.update({"ids": ["a"], "classes": tensor})
+    assert len({each.hexdigest() for each in hashes}) == 1
+
+
 def test_hash_of_large_images_sees_every_image_and_channel() -> None:
     """Only a sample of 16 KB is hashed; a change of a whole channel of one image must still show."""
 

@@ -176,4 +176,6 @@ def _bytes(tensor: Tensor) -> np.ndarray:
     """A tensor's bytes (N,): as they lie in memory where they lie densely, otherwise in a contiguous copy."""
     if tensor.dim() == 4 and tensor.is_contiguous(memory_format=torch.channels_last):
         tensor = tensor.permute(0, 2, 3, 1)  # (B, C, H, W) -> (B, H, W, C)
-    return tensor.detach().reshape(-1).view(torch.uint8).numpy()
+    flat = tensor.detach().reshape(-1).contiguous()
+    # torch takes none or one value for dense whatever its stride is, and refuses to view it as bytes all the same
+    return flat.as_strided((flat.numel(),), (1,)).view(torch.uint8).numpy()
