@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from ablab.reports import canvas, curves, figures
+from ablab.reports import breakdown, canvas, curves, figures
 from ablab.reports.view import Run
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -180,3 +180,8 @@ def test_a_diamond_is_filled_on_the_front(golden, front):
     axes = Figure().subplots()
     figures._point(axes, golden, golden.arm("frelu"), 0.5, 0.5, front)
     assert (axes.lines[0].get_markerfacecolor() == axes.lines[0].get_color()) == front
+
+
+def test_equal_effects_have_an_axis_of_their_own() -> None:
+    assert breakdown._limits([(0.0, 0.0, 0.0), (0.0, math.nan, math.nan)], 0.0) == pytest.approx((-0.01, 0.01))
+    assert breakdown._limits([(-1.0, -1.0, -1.0), (1.0, 1.0, 1.0)], 0.0) == pytest.approx((-1.1, 1.1))

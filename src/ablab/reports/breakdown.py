@@ -93,4 +93,5 @@ def _limits(rows: Sequence[tuple[float, float, float]], band: float) -> tuple[fl
     reach = 0.75 * ((high - low) or 0.02)
     ends = [end for row in rows for end in row if math.isfinite(end)]
     low, high = max(min([low, *ends]), low - reach), min(max([high, *ends]), high + reach)
-    return low - 0.05 * (high - low), high + 0.05 * (high - low)
+    spare = 0.05 * (high - low) or 0.01  # all effects may be equal
+    return low - spare, high + spare
