@@ -74,6 +74,15 @@ def test_another_format(copied: Path, version: Any) -> None:
     refused(copied, "has the format .*, and this ablab reads 1")
 
 
+def test_a_runtime_that_this_version_does_not_know_is_left_out(bundle: Bundle, copied: Path) -> None:
+    card = json.loads((copied / "bundle.json").read_text())
+    card["runtimes"]["of-a-later-version"] = card["runtimes"]["onnx"]
+    (copied / "bundle.json").write_text(json.dumps(card))
+    assert read_bundle(copied).card.runtimes == bundle.card.runtimes
+    with pytest.raises(UnknownName, match="of-a-later-version"):
+        read_bundle(copied).open("of-a-later-version")
+
+
 def test_an_unknown_key_and_a_missing_one(copied: Path) -> None:
     edit(copied, lambda d: d.update(lisence="MIT"))
     refused(copied, "did you mean 'licence'")

@@ -174,7 +174,9 @@ def read_bundle(folder: Path) -> Bundle:
         found = data.get("format") if isinstance(data, Mapping) else type(data).__name__
         raise ConfigError(f"{where} has the format {found!r}, and this ablab reads {FORMAT}; export it anew, or update")
     card = parse(Card, data, str(where))
-    wanted = {WEIGHTS, RUN}.union(*(RUNTIMES[name].files for name in card.runtimes if name in RUNTIMES))
+    known = {name: entry for name, entry in card.runtimes.items() if name in RUNTIMES}
+    card = card.model_copy(update={"runtimes": known})  # a later ablab may know more
+    wanted = {WEIGHTS, RUN}.union(*(RUNTIMES[name].files for name in known))
     if unlisted := sorted(wanted - set(card.files)):
         raise ConfigError(f"{where} has no hash of {unlisted[0]}, which a runtime reads; copy the bundle again")
     for name, entry in card.files.items():
