@@ -120,7 +120,14 @@ def test_ctrl_c_ends_a_check_and_its_processes(tmp_path: Path, pets: Path) -> No
         os.link(slow, root / f"images/{number}.png")
     command = [sys.executable, "-m", "ablab", "data", "check", str(root)]
     process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(
+            signal.SIGINT, signal.SIG_DFL
+        ),  # ignored in what a shell runs in the background
     )
     parent = psutil.Process(process.pid)
     deadline = time.monotonic() + 60
